@@ -1,0 +1,101 @@
+// Package snapshot is what the data plane runs on: plain values, built whole
+// from the store by the services' compile.go files, checked once, and never
+// changed afterwards. Package edge reads one through an atomic pointer. It
+// answers for no AWS API; it knows no store and no SDK.
+package snapshot
+
+import (
+	"crypto/tls"
+	"time"
+
+	"countersign/pki"
+)
+
+// A Snapshot is everything a handshake or a request may need. Whoever builds
+// one hands it over and does not touch it again.
+type Snapshot struct {
+	Revision uint64             // the store revision it shows
+	Domains  map[string]*Domain // custom domain names by normalised name; a wildcard as "*.example.com"
+	APIs     map[string]*API    // by API id, for the default endpoints <id>.execute-api.<region>.amazonaws.com
+	Default  *tls.Certificate   // presented for default endpoints; nil: none is served
+}
+
+// A Domain is a custom domain name with its certificate and its rules.
+type Domain struct {
+	Name        string // normalised: lower case, no trailing dot
+	Account     string
+	Region      string
+	ARN         string
+	Certificate *tls.Certificate // leaf first, Leaf parsed
+	Mutual      *Mutual          // nil: no client certificate is asked for
+	Mappings    []Mapping        // longest key first; the empty key, if any, last
+	TicketKey   [32]byte         // session tickets of this domain only; changes when Mutual does
+}
+
+// Mutual is mutual TLS on a domain.
+type Mutual struct {
+	Trust   *pki.TrustStore // parsed at create or update of the domain, never since
+	URI     string          // s3://bucket/key, for people
+	Version string          // object version that was read
+}
+
+// A Mapping sends requests below a path prefix to a stage of an API.
+type Mapping struct {
+	Segments []string // of the API mapping key; empty: every path
+	API      *API
+	Stage    *Stage
+}
+
+// An API is an HTTP API.
+type API struct {
+	ID                     string
+	Account                string
+	Region                 string
+	Name                   string
+	Host                   string // default endpoint's host name
+	DisableDefaultEndpoint bool
+	Stages                 map[string]*Stage // by name; "$default" among them
+}
+
+// A Stage is what is deployed under one name.
+type Stage struct {
+	Name      string
+	Variables map[string]string // nil: none
+	Routes    []*Route          // in the order of selection (the most specific first), "$default" last
+}
+
+// A Route pairs a route key with its integration. Gateway's compile.go parses
+// the key; edge matches.
+type Route struct {
+	Key         string    // "GET /pets/{id}", "$default"
+	Method      string    // "ANY" or a method; "" for $default
+	Segments    []Segment // nil for $default
+	Integration *Integration
+	// Unavailable, when not empty, says why the route cannot serve (an
+	// integration type or authorizer that is not built): it answers 500.
+	Unavailable string
+}
+
+// A Segment is one part of a route's path between slashes.
+type Segment struct {
+	Literal string // when Param is empty
+	Param   string // variable name
+	Greedy  bool   // {name+}: this and all that follow; always last
+}
+
+// Kinds of integration.
+const (
+	HTTPProxy = "HTTP_PROXY"
+	AWSProxy  = "AWS_PROXY" // a Lambda function
+)
+
+// An Integration is what a route calls.
+type Integration struct {
+	ID       string
+	Type     string        // HTTPProxy or AWSProxy
+	URI      string        // HTTPProxy: absolute http or https URL, with {param} where a path variable goes
+	Method   string        // HTTPProxy: method to send; "ANY" or "": the caller's
+	Function string        // AWSProxy: function ARN, with its qualifier if any
+	Payload  string        // AWSProxy: "1.0" or "2.0"
+	Timeout  time.Duration // 50 ms to 30 s
+}
