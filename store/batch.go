@@ -75,8 +75,17 @@ func (b *Batch) Put(kind, key string, value []byte) *Batch {
 }
 
 // Replace writes a record that must stand at revision was (ErrConflict, or ErrNotFound when it is gone).
+// A record that was given an end loses it. With zero, "never written", the record must not exist (ErrConflict).
 func (b *Batch) Replace(kind, key string, value []byte, was Revision) *Batch {
-	return b.add(PutOp{Kind: kind, Key: key, Value: value, Was: was})
+	return b.ReplaceUntil(kind, key, value, was, time.Time{})
+}
+
+// ReplaceUntil is Replace for a record that ends at expires: renewing a lease.
+func (b *Batch) ReplaceUntil(kind, key string, value []byte, was Revision, expires time.Time) *Batch {
+	if was == 0 {
+		return b.Check(kind, key, 0).CreateUntil(kind, key, value, expires)
+	}
+	return b.add(PutOp{Kind: kind, Key: key, Value: value, Was: was, Expires: expires})
 }
 
 // CreateUntil is Create for a record that ends at expires: an idempotency token, a lease.
@@ -88,7 +97,11 @@ func (b *Batch) CreateUntil(kind, key string, value []byte, expires time.Time) *
 func (b *Batch) Delete(kind, key string) *Batch { return b.add(DeleteOp{Kind: kind, Key: key}) }
 
 // DeleteIf removes a record that must stand at revision was (ErrConflict, ErrNotFound).
+// With zero, "never written", the record must not exist (ErrConflict) and nothing is deleted.
 func (b *Batch) DeleteIf(kind, key string, was Revision) *Batch {
+	if was == 0 {
+		return b.Check(kind, key, 0)
+	}
 	return b.add(DeleteOp{Kind: kind, Key: key, Was: was})
 }
 
@@ -110,7 +123,8 @@ func (b *Batch) Revoke(authority string, serial Serial, at time.Time, reason int
 	return b.add(RevokeOp{authority, serial, at, reason})
 }
 
-// KeepBlob makes a provisional blob permanent (ErrNotFound).
+// KeepBlob makes a provisional blob permanent. ErrNotFound when there is none, its
+// writer has not closed it, or it was swept. Keeping a kept blob is fine.
 func (b *Batch) KeepBlob(id BlobID) *Batch { return b.add(BlobOp{ID: id}) }
 
 // DropBlob deletes a blob; absence is fine.

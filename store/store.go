@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// A Revision counts commits. It only rises, and survives restarts. Zero means
-// "never written".
+// A Revision counts committed batches: each that writes something takes the
+// next one, so no two batches share a revision. It only rises, and survives
+// restarts. Zero means "never written".
 type Revision uint64
 
 // Conditions that a caller branches on. They come back wrapped with the kind
@@ -90,9 +91,12 @@ type Store interface {
 
 	// Commit applies b whole or not at all. When it returns without error the
 	// batch is durable (synced to disk) and visible to every later read; the
-	// revision is the commit's. When it fails with one of this package's errors
-	// nothing was applied. Any other error leaves the outcome unknown: read
-	// before trying again. Concurrent commits share one transaction and sync.
+	// revision is the commit's, or the newest one when the batch had nothing to
+	// write. When it fails with one of this package's errors nothing was applied.
+	// Any other error leaves the outcome unknown: read before trying again.
+	// So does the end of ctx, which Commit returns at once with ctx.Err(); the
+	// store may then still be reading b. Concurrent commits share one
+	// transaction and sync; one that is refused does not harm the others.
 	Commit(ctx context.Context, b *Batch) (Revision, error)
 
 	// Later applies b some time after every Commit that began before it, without waiting.
@@ -103,7 +107,8 @@ type Store interface {
 	Revision() Revision
 
 	// Changed is the newest revision that wrote or deleted a record of the
-	// kind (or a ledger row, for KindCertificate and KindRevocation).
+	// kind (or a ledger row, for KindCertificate; or revoked one, for
+	// KindRevocation). That a record expires changes nothing.
 	Changed(kind string) Revision
 
 	// Wait returns as soon as the revision is above after, with the newest one.
@@ -121,13 +126,17 @@ type Store interface {
 	Revocations(ctx context.Context, after Revision, limit int) ([]Revocation, error)
 
 	// NewBlob starts a blob. Its bytes become durable chunk by chunk, but it
-	// stays provisional, and is swept a day later, until a Batch keeps it.
+	// stays provisional, and is swept a day after the last write, until a Batch
+	// keeps it. ctx bounds the writing too.
 	NewBlob(ctx context.Context) (BlobWriter, error)
 
-	// OpenBlob reads length bytes of a blob from offset (length < 0: to its end).
+	// OpenBlob reads length bytes of a blob from offset (length < 0: to its end),
+	// or as many as there are. It needs a blob that its writer has closed. Reading
+	// fails with ErrNotFound when the blob is dropped meanwhile. ctx bounds the reading too.
 	OpenBlob(ctx context.Context, id BlobID, offset, length int64) (io.ReadCloser, error)
 
-	// Close waits for commits under way, then closes. Later calls fail with ErrClosed.
+	// Close waits for commits under way, Later's among them, then closes. Later
+	// calls fail with ErrClosed, and so do Waits under way.
 	Close() error
 }
 
@@ -137,6 +146,6 @@ type BlobWriter interface {
 	ID() BlobID
 	// Close flushes; on return the bytes are durable (and still provisional).
 	Close() error
-	// Abort drops what was written.
+	// Abort drops what was written. After Close it does nothing, so it can be deferred.
 	Abort()
 }

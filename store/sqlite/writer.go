@@ -1,0 +1,345 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"countersign/store"
+)
+
+// Bounds of one transaction, and how long the writer leaves things.
+const (
+	groupRequests = 512
+	groupBytes    = 8 << 20
+
+	lateDelay  = 20 * time.Millisecond // that a Later waits for a Commit to travel with
+	lateMax    = 1 << 16               // Later batches waiting; more are dropped
+	sweepEvery = time.Second
+)
+
+// A request is one turn of the writer: a batch, a chunk of a blob.
+type request struct {
+	ctx    context.Context // a request whose caller has left before its turn is skipped
+	apply  func(*group) error
+	single bool       // apply writes with one small statement at most: nothing to undo when it is refused
+	size   int        // bytes to write, roughly
+	done   chan error // takes one answer; nil: nobody waits
+
+	revision store.Revision // of the commit; set before the answer
+}
+
+// submit queues a request and waits for its answer, or for ctx to end, which
+// leaves the outcome unknown.
+func (s *Store) submit(r *request) error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	r.done = make(chan error, 1)
+	if err := s.queue.push(r); err != nil {
+		return err
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
+}
+
+// A queue holds the requests that wait for the writer, first come first served.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*request
+	late    int // how many of them nobody waits for
+	closed  bool
+
+	ready chan struct{} // holds a token when somebody waits, or the queue was closed
+	later chan struct{} // holds a token when a request came that is in no hurry
+}
+
+func newQueue() *queue {
+	return &queue{ready: make(chan struct{}, 1), later: make(chan struct{}, 1)}
+}
+
+var errLateFull = errors.New("too many batches wait")
+
+// push adds r. It fails with ErrClosed, or with errLateFull when nobody waits
+// for r and too many such wait already.
+func (q *queue) push(r *request) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return store.ErrClosed
+	}
+	token := q.ready
+	if r.done == nil {
+		if q.late == lateMax {
+			return errLateFull
+		}
+		q.late++
+		token = q.later
+	}
+	q.waiting = append(q.waiting, r)
+	signal(token)
+	return nil
+}
+
+// take removes the requests of the next transaction: none when none wait.
+func (q *queue) take() (group []*request, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.waiting) && n < groupRequests && size < groupBytes {
+		if q.waiting[n].done == nil {
+			q.late--
+		}
+		size += q.waiting[n].size
+		n++
+	}
+	group = q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	if len(q.waiting) == 0 {
+		q.waiting = nil // let the array go
+	}
+	return group, q.closed
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	signal(q.ready)
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+func signal(token chan struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
+// A writer owns the connection that writes. Its methods run on one goroutine.
+type writer struct {
+	s    *Store
+	db   *sql.DB
+	conn *sql.Conn
+	writeStatements
+}
+
+func openWriter(ctx context.Context, s *Store, path string) (_ *writer, err error) {
+	db, err := openPool(path, writerPragmas, 1)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{s: s, db: db}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	if err = migrate(ctx, db); err != nil {
+		return nil, err
+	}
+	if w.conn, err = db.Conn(ctx); err != nil {
+		return nil, err
+	}
+	if err = w.prepare(ctx, w.conn); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *writer) close() error {
+	w.writeStatements.close()
+	var err error
+	if w.conn != nil {
+		err = w.conn.Close()
+	}
+	return errors.Join(err, w.db.Close())
+}
+
+// loop writes until the queue is closed and empty.
+func (w *writer) loop() {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	more := true // something may be left to sweep from the last run
+	for {
+		group, closed := w.s.queue.take()
+		switch {
+		case len(group) > 0:
+			w.write(group)
+		case closed:
+			return
+		case !more:
+			select {
+			case <-w.s.queue.ready:
+				continue
+			case <-w.s.queue.later:
+				// Wait for company: a sync of its own is what Later is to avoid.
+				select {
+				case <-w.s.queue.ready:
+				case <-time.After(lateDelay):
+				}
+				continue
+			case <-sweep.C:
+				more = true
+			}
+		}
+		select {
+		case <-sweep.C:
+			more = true
+		default:
+		}
+		if more {
+			more = w.sweep()
+		}
+	}
+}
+
+// A group is one transaction on its way.
+type group struct {
+	*writer
+	now      int64          // micro
+	revision store.Revision // the newest given out
+	changed  map[string]store.Revision
+	dirty    bool // something was written
+
+	// What the request whose turn it is has done:
+	wrote bool
+	kinds []string
+}
+
+// next is the revision that the batch whose turn it is writes with.
+func (g *group) next() store.Revision { return g.revision + 1 }
+
+// write runs the requests in one transaction and answers each.
+func (w *writer) write(requests []*request) {
+	g := &group{writer: w, now: micro(w.s.now()), revision: w.s.Revision(), changed: map[string]store.Revision{}}
+	errs, err := w.transaction(g, requests)
+	if err != nil {
+		// Everybody gets the same answer, those whose batch was refused as well:
+		// what they were refused for may be a neighbour's write that is now gone.
+		w.s.log.Error("commit failed", "requests", len(requests), "error", err)
+		for i := range errs {
+			errs[i] = fmt.Errorf("commit: %w", err)
+		}
+	} else if g.revision > w.s.Revision() {
+		w.s.revisions.publish(g.revision, g.changed)
+	}
+	for i, r := range requests {
+		switch {
+		case r.done != nil:
+			r.done <- errs[i]
+		case errs[i] != nil:
+			w.s.log.Debug("a deferred batch was dropped", "error", errs[i])
+		}
+	}
+}
+
+// transaction applies the requests and commits. It returns what each request
+// failed with, and what the transaction as a whole failed with.
+func (w *writer) transaction(g *group, requests []*request) ([]error, error) {
+	errs := make([]error, len(requests))
+	if _, err := w.begin.Exec(); err != nil {
+		w.abandon()
+		return errs, fmt.Errorf("begin: %w", err)
+	}
+	for i, r := range requests {
+		if errs[i] = r.ctx.Err(); errs[i] != nil {
+			continue
+		}
+		var err error
+		if errs[i], err = g.turn(r); err != nil {
+			w.abandon()
+			return errs, err
+		}
+	}
+	if !g.dirty {
+		w.abandon()
+		return errs, nil
+	}
+	if err := g.finish(); err != nil {
+		w.abandon()
+		return errs, err
+	}
+	return errs, nil
+}
+
+// turn applies one request. A request that fails leaves nothing behind; the
+// second error says that this could not be made sure.
+func (g *group) turn(r *request) (refused, broken error) {
+	g.wrote, g.kinds = false, g.kinds[:0]
+	if !r.single {
+		if _, err := g.savepoint.Exec(); err != nil {
+			return nil, fmt.Errorf("set a savepoint: %w", err)
+		}
+	}
+	err := r.apply(g)
+	if r.single && err != nil {
+		if !refusal(err) {
+			return nil, err // the transaction may be gone
+		}
+		return err, nil
+	}
+	if err != nil {
+		// SQLite ends the whole transaction by itself on some errors, a full
+		// disk for one; then this fails too.
+		if _, back := g.rollbackTo.Exec(); back != nil {
+			return nil, errors.Join(err, back)
+		}
+	}
+	if !r.single {
+		if _, release := g.release.Exec(); release != nil {
+			return nil, errors.Join(err, release)
+		}
+	}
+	if err != nil {
+		return err, nil
+	}
+	if g.wrote {
+		g.revision = g.next()
+		for _, kind := range g.kinds {
+			g.changed[kind] = g.revision
+		}
+	}
+	r.revision = g.revision
+	return nil, nil
+}
+
+// refusal reports whether err says that a batch's conditions do not hold.
+func refusal(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) ||
+		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRevoked)
+}
+
+// finish writes down the revisions and commits.
+func (g *group) finish() error {
+	if g.revision > g.s.Revision() {
+		if _, err := g.setRevision.Exec(int64(g.revision)); err != nil {
+			return fmt.Errorf("write the revision: %w", err)
+		}
+		for kind, revision := range g.changed {
+			if _, err := g.setChanged.Exec(kind, int64(revision)); err != nil {
+				return fmt.Errorf("write the revision of %s: %w", kind, err)
+			}
+		}
+	}
+	if _, err := g.commit.Exec(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// abandon ends a transaction that is not to be, or that SQLite has ended
+// already: the error says no more than that.
+func (w *writer) abandon() { _, _ = w.rollback.Exec() }
