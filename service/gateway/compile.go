@@ -1,0 +1,207 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"countersign/call"
+	"countersign/edge/snapshot"
+	"countersign/pki"
+	"countersign/store"
+)
+
+// A Problem is something that keeps one domain name or API from being served
+// as it is configured. The others are served all the same.
+type Problem struct {
+	Resource string // "domain name api.example.com"
+	Err      error
+}
+
+// trustCache keeps trust stores parsed between compilations: a bundle is
+// parsed once, and the edge sees from the pointer that it did not change.
+type trustCache struct {
+	mu     sync.Mutex
+	parsed map[string]parsedTrust // by record key of kindTrust
+}
+
+type parsedTrust struct {
+	store *pki.TrustStore
+	live  bool // seen by the compilation under way
+}
+
+// Compile makes the data plane's view of all accounts and Regions. A domain
+// name that cannot be served safely (its certificate or its trust store cannot be
+// read) is left out, so that it fails closed, and is reported.
+func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map[string]*snapshot.API, []Problem, error) {
+	records, err := s.store.List(ctx, KindAPI, "", "", 0)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("list APIs: %w", err)
+	}
+	var problems []Problem
+	apis := make(map[string]*snapshot.API, len(records))
+	for _, r := range records {
+		a, err := decode[api](r)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		compiled, err := s.compileAPI(ctx, a)
+		if err != nil {
+			problems = append(problems, Problem{"API " + a.ID, err})
+			continue
+		}
+		apis[a.ID] = compiled
+	}
+	if records, err = s.store.List(ctx, KindDomain, "", "", 0); err != nil {
+		return nil, nil, nil, fmt.Errorf("list domain names: %w", err)
+	}
+	s.trust.mu.Lock()
+	defer s.trust.mu.Unlock()
+	domains := make(map[string]*snapshot.Domain, len(records))
+	for _, r := range records {
+		d, err := decode[domain](r)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		compiled, err := s.compileDomain(ctx, d, apis)
+		if err != nil {
+			problems = append(problems, Problem{"domain name " + d.Name, err})
+			continue
+		}
+		domains[d.Name] = compiled
+	}
+	maps.DeleteFunc(s.trust.parsed, func(_ string, p parsedTrust) bool { return !p.live })
+	for key, p := range s.trust.parsed {
+		s.trust.parsed[key] = parsedTrust{store: p.store}
+	}
+	return domains, apis, problems, nil
+}
+
+func (s *Service) compileAPI(ctx context.Context, a api) (*snapshot.API, error) {
+	out := &snapshot.API{
+		ID: a.ID, Account: a.Account, Region: a.Region, Name: a.Name, Host: a.host(),
+		DisableDefaultEndpoint: a.DisableDefaultEndpoint, Stages: make(map[string]*snapshot.Stage, len(a.Stages)),
+	}
+	for _, g := range a.Stages {
+		compiled := &snapshot.Stage{Name: g.Name}
+		if len(g.Variables) > 0 {
+			compiled.Variables = g.Variables
+		}
+		out.Stages[g.Name] = compiled
+		if g.Deployment == "" {
+			continue
+		}
+		d, _, err := load[deployment](ctx, s.store, kindDeployment, deploymentKey(a, g.Deployment))
+		if err != nil {
+			return nil, fmt.Errorf("stage %s: %w", g.Name, err)
+		}
+		if compiled.Routes, err = compileRoutes(d); err != nil {
+			return nil, fmt.Errorf("stage %s: %w", g.Name, err)
+		}
+	}
+	return out, nil
+}
+
+func compileRoutes(d deployment) ([]*snapshot.Route, error) {
+	integrations := make(map[string]*snapshot.Integration, len(d.Integrations))
+	for _, i := range d.Integrations {
+		c := &snapshot.Integration{ID: i.ID, Type: i.Type, Timeout: time.Duration(i.Timeout) * time.Millisecond}
+		if i.Type == snapshot.AWSProxy {
+			function, err := functionARN(i.URI)
+			if err != nil {
+				return nil, fmt.Errorf("integration %s: %w", i.ID, err)
+			}
+			c.Function, c.Payload = function, i.Payload
+		} else {
+			c.URI, c.Method = i.URI, i.Method
+		}
+		integrations[i.ID] = c
+	}
+	routes := make([]*snapshot.Route, 0, len(d.Routes))
+	for _, r := range d.Routes {
+		method, segments, err := parseRouteKey(r.Key)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", r.ID, err)
+		}
+		c := &snapshot.Route{Key: r.Key, Method: method, Segments: segments, Integration: integrations[r.Integration]}
+		if c.Integration == nil {
+			c.Unavailable = "the route has no integration"
+		}
+		routes = append(routes, c)
+	}
+	sortRoutes(routes)
+	return routes, nil
+}
+
+func (s *Service) compileDomain(ctx context.Context, d domain, apis map[string]*snapshot.API) (*snapshot.Domain, error) {
+	// The certificate is read in the name of the domain's owner.
+	ctx = call.With(ctx, call.Call{Account: d.Account, Region: d.Region, Signing: call.Internal,
+		Principal: call.Principal{Account: d.Account, Service: "apigateway.amazonaws.com"}})
+	certificate, err := s.certificates.ServerCertificate(ctx, d.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", d.Certificate, err)
+	}
+	if certificate.TLS == nil {
+		return nil, fmt.Errorf("certificate %s is in status %s", d.Certificate, certificate.Status)
+	}
+	out := &snapshot.Domain{
+		Name: d.Name, Account: d.Account, Region: d.Region, ARN: d.arn(), Certificate: certificate.TLS, TicketKey: s.ticketKey(d),
+	}
+	if d.Mutual != nil {
+		trust, err := s.trustStore(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		out.Mutual = &snapshot.Mutual{Trust: trust, URI: d.Mutual.URI, Version: orDefault(d.Mutual.Version, d.Mutual.SHA256)}
+	}
+	for _, m := range d.Mappings {
+		a := apis[m.API]
+		if a == nil || a.Stages[m.Stage] == nil || a.Account != d.Account || a.Region != d.Region {
+			continue // the API cannot be compiled, which is reported above; the path answers 403
+		}
+		c := snapshot.Mapping{API: a, Stage: a.Stages[m.Stage]}
+		if m.Key != "" {
+			c.Segments = strings.Split(m.Key, "/")
+		}
+		out.Mappings = append(out.Mappings, c)
+	}
+	slices.SortStableFunc(out.Mappings, func(x, y snapshot.Mapping) int { return len(y.Segments) - len(x.Segments) })
+	return out, nil
+}
+
+func (s *Service) trustStore(ctx context.Context, d domain) (*pki.TrustStore, error) {
+	key := trustKey(d.Name, d.Mutual.SHA256)
+	if p, ok := s.trust.parsed[key]; ok {
+		s.trust.parsed[key] = parsedTrust{p.store, true}
+		return p.store, nil
+	}
+	r, err := s.store.Get(ctx, kindTrust, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, errors.New("the bytes of its trust store are not in the store")
+	}
+	if err != nil {
+		return nil, err
+	}
+	trust, _, err := pki.ParseTrustStore(r.Value)
+	if err != nil {
+		return nil, fmt.Errorf("trust store %s: %w", d.Mutual.URI, err)
+	}
+	s.trust.parsed[key] = parsedTrust{trust, true}
+	return trust, nil
+}
+
+// ticketKey derives the key of a domain's session tickets from what its clients
+// are judged by, so that a session ends with the trust store that admitted it.
+// Every node derives the same key.
+func (s *Service) ticketKey(d domain) [32]byte {
+	purpose := "session tickets\x00" + d.Name + "\x00" + d.Created.Format(time.RFC3339Nano)
+	if d.Mutual != nil {
+		purpose += "\x00" + d.Mutual.URI + "\x00" + d.Mutual.Version + "\x00" + d.Mutual.SHA256
+	}
+	return s.derive(purpose)
+}

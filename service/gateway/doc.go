@@ -1,0 +1,10 @@
+// Package gateway keeps HTTP APIs, their routes, integrations, stages and
+// deployments, custom domain names with mutual TLS, and the mappings between the
+// two. It answers for the control plane of API Gateway v2 (apigatewayv2); package
+// edge serves the traffic, from what compile.go makes of these records.
+//
+// Absent, and refused with an error that says so: WebSocket APIs, authorizers and
+// every authorization type but NONE, CORS configuration, VPC links, parameter
+// mapping, access logs, throttling settings, routing rules, OpenAPI import and
+// export, edge-optimised endpoints and TLS 1.0.
+package gateway

@@ -1,0 +1,219 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/call"
+	"countersign/store"
+)
+
+// Kinds of record. A write of KindAPI or KindDomain calls for a new snapshot.
+//
+//	KindAPI         <account>/<region>/<api id>                    an API with its routes, integrations and stages
+//	kindDeployment  <account>/<region>/<api id>/<deployment id>    what a deployment froze
+//	KindDomain      <domain name>                                  a domain name with its mappings
+//	kindTrust       <domain name>/<SHA-256>                        the trust store's bytes as they were read
+//
+// Everything that an API consists of stands in one record, so that a change and
+// the automatic deployment that follows from it are one write. Domain names are
+// unique on the installation, over all accounts and Regions, because a client
+// reaches them by name alone.
+const (
+	KindAPI        = "gateway/api"
+	KindDomain     = "gateway/domain"
+	kindDeployment = "gateway/deployment"
+	kindTrust      = "gateway/truststore"
+)
+
+type api struct {
+	ID, Account, Region    string
+	Name                   string
+	Description, Version   string `json:",omitempty"`
+	DisableDefaultEndpoint bool   `json:",omitempty"`
+	IPAddressType          string
+	Created                time.Time
+	Tags                   map[string]string `json:",omitempty"`
+	Integrations           []integration
+	Routes                 []route
+	Stages                 []stage
+}
+
+type integration struct {
+	ID          string
+	Managed     bool   `json:",omitempty"` // made by quick create
+	Type        string // HTTP_PROXY or AWS_PROXY
+	URI         string // as given
+	Method      string `json:",omitempty"`
+	Payload     string
+	Timeout     int32  // milliseconds
+	Description string `json:",omitempty"`
+}
+
+type route struct {
+	ID            string
+	Managed       bool `json:",omitempty"`
+	Key           string
+	Integration   string `json:",omitempty"` // id
+	OperationName string `json:",omitempty"`
+}
+
+type stage struct {
+	Name              string
+	Managed           bool   `json:",omitempty"`
+	Description       string `json:",omitempty"`
+	AutoDeploy        bool   `json:",omitempty"`
+	Deployment        string `json:",omitempty"` // id; empty: nothing is deployed
+	DeploymentMessage string `json:",omitempty"`
+	Variables         map[string]string
+	Tags              map[string]string
+	Created, Updated  time.Time
+}
+
+type deployment struct {
+	ID           string
+	Description  string `json:",omitempty"`
+	Automatic    bool   `json:",omitempty"`
+	Created      time.Time
+	Routes       []route
+	Integrations []integration
+}
+
+type domain struct {
+	Name, Account, Region string
+	Certificate           string // ARN
+	Ownership             string `json:",omitempty"` // ARN of the ownership verification certificate
+	IPAddressType         string
+	GatewayName           string // d-<10>.execute-api.<region>.amazonaws.com
+	Created               time.Time
+	Tags                  map[string]string `json:",omitempty"`
+	Mutual                *mutual           `json:",omitempty"`
+	Mappings              []mapping
+}
+
+type mutual struct {
+	URI          string
+	Version      string // as read; "null" or "" where the bucket keeps no versions
+	VersionGiven bool   // the caller chose the version
+	SHA256       string // of the bytes, kept under kindTrust
+	Warnings     []string
+}
+
+type mapping struct {
+	ID, API, Stage, Key string
+}
+
+func apiKey(account, region, id string) string { return account + "/" + region + "/" + id }
+
+func scope(ctx context.Context) (account, region string) {
+	c := call.From(ctx)
+	return c.Account, c.Region
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("gateway: a record cannot be encoded: %v", err)) // the types above always can
+	}
+	return b
+}
+
+func decode[T any](r store.Record) (T, error) {
+	var v T
+	if err := json.Unmarshal(r.Value, &v); err != nil {
+		return v, fmt.Errorf("decode %s %s: %w", r.Kind, r.Key, err)
+	}
+	return v, nil
+}
+
+func load[T any](ctx context.Context, s store.Store, kind, key string) (T, store.Revision, error) {
+	r, err := s.Get(ctx, kind, key)
+	if err != nil {
+		var none T
+		return none, 0, err
+	}
+	v, err := decode[T](r)
+	return v, r.Revision, err
+}
+
+// getAPI reads an API of the caller's account and Region.
+func (s *Service) getAPI(ctx context.Context, id string) (api, store.Revision, error) {
+	account, region := scope(ctx)
+	a, revision, err := load[api](ctx, s.store, KindAPI, apiKey(account, region, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return api{}, 0, notFound("API", id)
+	}
+	return a, revision, err
+}
+
+// attempts bounds how often an edit starts again because somebody else wrote first.
+const attempts = 16
+
+// editAPI changes one API: edit works on a copy and may add writes of its own
+// to the batch. When deploys is true every auto-deploy stage gets a new deployment
+// in the same commit.
+func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit func(a *api, b *store.Batch) error) (api, error) {
+	var err error
+	for range attempts {
+		var a api
+		var revision store.Revision
+		if a, revision, err = s.getAPI(ctx, id); err != nil {
+			return api{}, err
+		}
+		b := new(store.Batch)
+		if err = edit(&a, b); err != nil {
+			return api{}, err
+		}
+		if deploys {
+			if err = s.autoDeploy(ctx, &a, b); err != nil {
+				return api{}, err
+			}
+		}
+		b.Replace(KindAPI, apiKey(a.Account, a.Region, a.ID), encode(a), revision)
+		if _, err = s.store.Commit(ctx, b); err == nil {
+			return a, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return api{}, fmt.Errorf("write API %s: %w", id, err)
+		}
+	}
+	return api{}, conflict("API %s is being changed by others; try again", id)
+}
+
+// getDomain reads a domain name of the caller's account and Region.
+func (s *Service) getDomain(ctx context.Context, name string) (domain, store.Revision, error) {
+	account, region := scope(ctx)
+	d, revision, err := load[domain](ctx, s.store, KindDomain, strings.ToLower(name))
+	if errors.Is(err, store.ErrNotFound) || err == nil && (d.Account != account || d.Region != region) {
+		return domain{}, 0, notFound("domain name", name)
+	}
+	return d, revision, err
+}
+
+// editDomain changes one domain name, as editAPI does an API.
+func (s *Service) editDomain(ctx context.Context, name string, edit func(d *domain, b *store.Batch) error) (domain, error) {
+	var err error
+	for range attempts {
+		var d domain
+		var revision store.Revision
+		if d, revision, err = s.getDomain(ctx, name); err != nil {
+			return domain{}, err
+		}
+		b := new(store.Batch)
+		if err = edit(&d, b); err != nil {
+			return domain{}, err
+		}
+		b.Replace(KindDomain, d.Name, encode(d), revision)
+		if _, err = s.store.Commit(ctx, b); err == nil {
+			return d, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return domain{}, fmt.Errorf("write domain name %s: %w", name, err)
+		}
+	}
+	return domain{}, conflict("domain name %s is being changed by others; try again", name)
+}

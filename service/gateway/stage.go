@@ -1,0 +1,222 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"countersign/store"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+)
+
+var (
+	stageName     = regexp.MustCompile(`^([A-Za-z0-9_-]{1,128}|\$default)$`)
+	variableName  = regexp.MustCompile(`^[A-Za-z0-9_]{1,64}$`)
+	variableValue = regexp.MustCompile(`^[A-Za-z0-9\-._~:/?#&=,]{0,512}$`)
+)
+
+const maxVariables = 100
+
+func checkVariables(variables map[string]string) error {
+	if len(variables) > maxVariables {
+		return badRequest("Too many stage variables: at most %d", maxVariables)
+	}
+	for name, value := range variables {
+		if !variableName.MatchString(name) || !variableValue.MatchString(value) {
+			return badRequest("Invalid stage variable %q: names are letters, digits and _ (64 at most), values also -._~:/?#&=, (512 at most)", name)
+		}
+	}
+	return nil
+}
+
+func unsupportedStage(logs *types.AccessLogSettings, certificate *string, defaults *types.RouteSettings, settings map[string]types.RouteSettings) error {
+	switch {
+	case logs != nil:
+		return notBuilt("accessLogSettings")
+	case aws.ToString(certificate) != "":
+		return badRequest("clientCertificateId is for WebSocket APIs only")
+	case defaults != nil && (aws.ToBool(defaults.DataTraceEnabled) || aws.ToBool(defaults.DetailedMetricsEnabled) || defaults.LoggingLevel != "" || defaults.ThrottlingBurstLimit != nil || defaults.ThrottlingRateLimit != nil):
+		return notBuilt("defaultRouteSettings")
+	case len(settings) > 0:
+		return notBuilt("routeSettings")
+	}
+	return nil
+}
+
+// CreateStage adds a stage. With AutoDeploy it is deployed at once.
+func (s *Service) CreateStage(ctx context.Context, in *apigatewayv2.CreateStageInput) (*apigatewayv2.CreateStageOutput, error) {
+	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+		return nil, err
+	}
+	name := aws.ToString(in.StageName)
+	if !stageName.MatchString(name) {
+		return nil, badRequest("Stage name only allows a-zA-Z0-9_- characters, at most 128 of them, or the name $default")
+	}
+	if err := checkVariables(in.StageVariables); err != nil {
+		return nil, err
+	}
+	if len(in.Tags) > maxTags {
+		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	}
+	now := s.now().UTC()
+	g := stage{
+		Name: name, Description: aws.ToString(in.Description), AutoDeploy: aws.ToBool(in.AutoDeploy), Deployment: aws.ToString(in.DeploymentId),
+		Variables: in.StageVariables, Tags: in.Tags, Created: now, Updated: now,
+	}
+	if g.AutoDeploy && g.Deployment != "" {
+		return nil, badRequest("Deployment ID cannot be set on stage %s because auto-deploy is enabled", name)
+	}
+	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), g.AutoDeploy, func(a *api, _ *store.Batch) error {
+		if slices.ContainsFunc(a.Stages, func(other stage) bool { return other.Name == name }) {
+			return conflict("Stage already exists")
+		}
+		if len(a.Stages) >= maxStages {
+			return badRequest("Maximum number of stages (%d) for API %s reached", maxStages, a.ID)
+		}
+		if g.Deployment != "" {
+			if _, _, err := s.getDeployment(ctx, *a, g.Deployment); err != nil {
+				return err
+			}
+		}
+		a.Stages = append(a.Stages, g)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.stage(name)
+	if err != nil {
+		return nil, err
+	}
+	return fill[apigatewayv2.CreateStageOutput](a.Stages[n].sdk()), nil
+}
+
+// GetStage reads one stage.
+func (s *Service) GetStage(ctx context.Context, in *apigatewayv2.GetStageInput) (*apigatewayv2.GetStageOutput, error) {
+	a, _, err := s.getAPI(ctx, aws.ToString(in.ApiId))
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.stage(aws.ToString(in.StageName))
+	if err != nil {
+		return nil, err
+	}
+	return fill[apigatewayv2.GetStageOutput](a.Stages[n].sdk()), nil
+}
+
+// GetStages lists an API's stages.
+func (s *Service) GetStages(ctx context.Context, in *apigatewayv2.GetStagesInput) (*apigatewayv2.GetStagesOutput, error) {
+	a, _, err := s.getAPI(ctx, aws.ToString(in.ApiId))
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(a.Stages, func(x, y stage) int { return cmp.Compare(x.Name, y.Name) })
+	items, next, err := page(a.Stages, func(g stage) string { return g.Name }, in.MaxResults, in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	out := &apigatewayv2.GetStagesOutput{NextToken: next, Items: []types.Stage{}}
+	for _, g := range items {
+		out.Items = append(out.Items, g.sdk())
+	}
+	return out, nil
+}
+
+// UpdateStage changes what the input names.
+func (s *Service) UpdateStage(ctx context.Context, in *apigatewayv2.UpdateStageInput) (*apigatewayv2.UpdateStageOutput, error) {
+	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+		return nil, err
+	}
+	if err := checkVariables(in.StageVariables); err != nil {
+		return nil, err
+	}
+	name := aws.ToString(in.StageName)
+	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), aws.ToBool(in.AutoDeploy), func(a *api, _ *store.Batch) error {
+		n, err := a.stage(name)
+		if err != nil {
+			return err
+		}
+		g := &a.Stages[n]
+		set(&g.Description, in.Description)
+		set(&g.AutoDeploy, in.AutoDeploy)
+		if in.StageVariables != nil {
+			g.Variables = in.StageVariables
+		}
+		if in.DeploymentId != nil {
+			if g.AutoDeploy {
+				return badRequest("Deployment ID cannot be set on stage %s because auto-deploy is enabled", name)
+			}
+			if _, _, err := s.getDeployment(ctx, *a, *in.DeploymentId); err != nil {
+				return err
+			}
+			g.Deployment, g.DeploymentMessage = *in.DeploymentId, ""
+		}
+		g.Updated = s.now().UTC()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.stage(name)
+	if err != nil {
+		return nil, err
+	}
+	return fill[apigatewayv2.UpdateStageOutput](a.Stages[n].sdk()), nil
+}
+
+// DeleteStage removes a stage that no API mapping leads to.
+func (s *Service) DeleteStage(ctx context.Context, in *apigatewayv2.DeleteStageInput) (*apigatewayv2.DeleteStageOutput, error) {
+	name := aws.ToString(in.StageName)
+	domains, err := s.store.List(ctx, KindDomain, "", "", 0)
+	if err != nil {
+		return nil, fmt.Errorf("list domain names: %w", err)
+	}
+	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, b *store.Batch) error {
+		n, err := a.stage(name)
+		if err != nil {
+			return err
+		}
+		for _, r := range domains {
+			d, err := decode[domain](r)
+			if err != nil {
+				return err
+			}
+			for _, m := range d.Mappings {
+				if m.API == a.ID && m.Stage == name && d.Account == a.Account && d.Region == a.Region {
+					return badRequest("Stage %s is still used by an API mapping of domain name %s; delete the mapping (%s) first", name, d.Name, m.ID)
+				}
+			}
+		}
+		if g := a.Stages[n]; g.AutoDeploy && g.Deployment != "" {
+			b.Delete(kindDeployment, deploymentKey(*a, g.Deployment))
+		}
+		a.Stages = slices.Delete(a.Stages, n, n+1)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apigatewayv2.DeleteStageOutput{}, nil
+}
+
+func (a *api) stage(name string) (int, error) {
+	n := slices.IndexFunc(a.Stages, func(g stage) bool { return g.Name == name })
+	if n < 0 {
+		return 0, notFound("stage", name)
+	}
+	return n, nil
+}
+
+func (g stage) sdk() types.Stage {
+	return types.Stage{
+		StageName: &g.Name, ApiGatewayManaged: managed(g.Managed), AutoDeploy: managed(g.AutoDeploy), CreatedDate: &g.Created, LastUpdatedDate: &g.Updated,
+		DeploymentId: optional(g.Deployment), Description: optional(g.Description), LastDeploymentStatusMessage: optional(g.DeploymentMessage),
+		DefaultRouteSettings: &types.RouteSettings{DetailedMetricsEnabled: aws.Bool(false)}, RouteSettings: map[string]types.RouteSettings{},
+		StageVariables: orEmpty(g.Variables), Tags: orEmpty(g.Tags),
+	}
+}
