@@ -90,7 +90,16 @@ func (w *blobWriter) Abort() {
 		return
 	}
 	w.ended, w.buf = true, nil
-	w.s.Later(new(store.Batch).DropBlob(w.ID()))
+	if w.chunks == 0 && w.err == nil {
+		return // nothing has been written
+	}
+	// Not a batch: nobody could see the blob, so it is worth no revision. When
+	// this is dropped, the sweep comes a day later.
+	_ = w.s.queue.push(&request{ctx: context.Background(), single: true, apply: func(g *group) error {
+		g.dirty = true
+		_, err := g.exec(g.dropBlob, w.id)
+		return err
+	}})
 }
 
 // flush makes the buffer a durable chunk.

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"countersign/store"
 	"countersign/store/sqlite"
+	"countersign/store/storetest"
 )
 
 func open(t testing.TB, dir string) *sqlite.Store {
@@ -33,4 +36,16 @@ func TestSecondOpenNamesTheHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, dir)
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t testing.TB, dir string, now func() time.Time) store.Store {
+		t.Helper()
+		s, err := sqlite.Open(t.Context(), dir, sqlite.Options{Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
 }
