@@ -1,0 +1,25 @@
+// Package authority is the private certificate authorities of an installation:
+// it answers for AWS Private CA (signing name acm-pca).
+//
+// An authority is a record with a sealed key. What it issues is a row of the
+// store's ledger, and the row comes first: serial number and to-be-signed bytes
+// are durable, together with the idempotency token, before the key is used. Every
+// signature made here is deterministic, so a certificate whose signature a crash
+// has lost is signed again to the same bytes when somebody asks for it. A
+// certificate that nobody recorded cannot exist.
+//
+// Not built yet, and refused by name where a request asks for it: CRLs and
+// OCSP (RevocationConfiguration must be absent or disabled; certificates can be
+// revoked, and the gateway of this node heeds it at once), audit reports,
+// resource policies and sharing between accounts, passthrough templates and
+// ApiPassthrough, ML-DSA, SM2 and RSASSA-PSS.
+//
+// Decided where AWS's documentation is silent:
+//   - An idempotency token that comes again with another CSR or template (for
+//     CreateCertificateAuthority: another type, algorithm or subject) is an
+//     InvalidArgsException, never the first caller's certificate.
+//   - An authority that is EXPIRED can still revoke.
+//   - DISABLED authorities whose certificate has ended are EXPIRED, too.
+//   - A new certificate may be imported while DISABLED; the authority is ACTIVE then.
+//   - An authority of another account or Region is a ResourceNotFoundException.
+package authority
