@@ -1,5 +1,7 @@
 package sigv4
 
+import "github.com/aws/smithy-go"
+
 // A Reason says why a signature does not count. Each AWS API has its own error
 // code for every reason; package api knows them.
 type Reason string
@@ -42,6 +44,9 @@ func (e *BodyError) Error() string        { return e.Code + ": " + e.Message }
 func (e *BodyError) ErrorCode() string    { return e.Code }
 func (e *BodyError) ErrorMessage() string { return e.Message }
 func (e *BodyError) HTTPStatus() int      { return e.Status }
+
+// ErrorFault is the client's in every case.
+func (e *BodyError) ErrorFault() smithy.ErrorFault { return smithy.FaultClient }
 
 var (
 	errHash       = &BodyError{"XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.", 400}
