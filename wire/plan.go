@@ -23,6 +23,7 @@ type plan struct {
 
 	fields []field        // structure: members the Go struct has, in the model's order
 	byWire map[string]int // structure: index of the body member by its name on the wire
+	byFlat map[string]int // structure: index of a flattened list by the name of its elements, where that is its own
 	track  []int          // structure: required body members whose Go value cannot show that they are absent
 
 	elem    *plan         // list element, map value
@@ -168,7 +169,7 @@ func (c *compiler) compile(s *shape.Shape, t reflect.Type) *plan {
 }
 
 func (c *compiler) structure(p *plan) {
-	p.byWire = map[string]int{}
+	p.byWire, p.byFlat = map[string]int{}, map[string]int{}
 	for _, m := range p.shape.Members {
 		f, ok := p.typ.FieldByName(m.Field)
 		if !ok || len(f.Index) != 1 {
@@ -181,6 +182,9 @@ func (c *compiler) structure(p *plan) {
 		}
 		if m.Location == shape.Body {
 			p.byWire[m.Wire] = len(p.fields)
+			if fp.kind == kindList && flattened(m, fp) && flatName(m, fp) != m.Wire {
+				p.byFlat[flatName(m, fp)] = len(p.fields)
+			}
 			if m.Required && !fp.ptr && (fp.kind == kindBool || fp.kind == kindInt || fp.kind == kindFloat) {
 				p.track = append(p.track, len(p.fields))
 			}
