@@ -1,0 +1,47 @@
+package edge
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// An answer is what the gateway itself says to a client.
+type answer struct {
+	status    int
+	message   string
+	errorType string // of the header x-amzn-errortype; "" for none
+	close     bool   // the connection is not used again
+}
+
+var (
+	answerBadRequest    = answer{status: http.StatusBadRequest, message: "Bad Request"}
+	answerForbidden     = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException"}
+	answerRefused       = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException", close: true}
+	answerNotFound      = answer{status: http.StatusNotFound, message: "Not Found"}
+	answerSlow          = answer{status: http.StatusRequestTimeout, message: "Request Timeout", close: true}
+	answerTooLarge      = answer{status: http.StatusRequestEntityTooLarge, message: "Request Entity Too Large", close: true}
+	answerMisdirected   = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request"}
+	answerReconnect     = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request", close: true}
+	answerHeaderTooBig  = answer{status: http.StatusRequestHeaderFieldsTooLarge, message: "Request Header Fields Too Large"}
+	answerInternal      = answer{status: http.StatusInternalServerError, message: "Internal Server Error"}
+	answerNotAvailable  = answer{status: http.StatusServiceUnavailable, message: "Service Unavailable"}
+	contentTypeJSON     = []string{"application/json"}
+	connectionCloseLine = []string{"close"}
+)
+
+// write sends the answer in the form of HTTP APIs: {"message":"…"}.
+func (a answer) write(w http.ResponseWriter) {
+	h := w.Header()
+	h["Content-Type"] = contentTypeJSON
+	if a.errorType != "" {
+		h["X-Amzn-Errortype"] = []string{a.errorType}
+	}
+	if a.close {
+		// HTTP/2 has no such header: net/http ends the connection with GOAWAY.
+		h["Connection"] = connectionCloseLine
+	}
+	body := `{"message":"` + a.message + `"}`
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(a.status)
+	_, _ = w.Write([]byte(body)) // a client that left is no error of ours
+}

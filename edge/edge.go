@@ -1,0 +1,200 @@
+// Package edge is the data plane: it ends TLS, judges client certificates and
+// carries requests to HTTP backends and Lambda functions, as the regional
+// endpoints of Amazon API Gateway do for HTTP APIs (custom domain names with
+// mutual TLS, default endpoints, API mappings, stages, routes, the
+// integrations HTTP_PROXY and AWS_PROXY). It runs off an immutable
+// [snapshot.Snapshot] and never waits for a database.
+//
+// What happens to a client, in the order of the files: server.go accepts the
+// connection and completes the handshake, tls.go picks the certificate by
+// SNI, client.go judges the client certificate, handler.go checks Host
+// against SNI and every request again, route.go finds the route, proxy.go and
+// function.go call the integration.
+//
+// Left out so far: REST APIs, authorizers, CORS, parameter mapping, throttling,
+// access logs in CLF, WebSockets, and of AWS's TLS_1_2 policy the CBC cipher
+// suites with SHA-256 and SHA-384, which crypto/tls does not have or does not
+// run in constant time.
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"countersign/edge/snapshot"
+)
+
+// An Invoker runs Lambda functions for the gateway.
+type Invoker interface {
+	// Invoke runs the function and waits for its result. functionError is not
+	// empty when the function itself failed ("Unhandled"); err is one of
+	// ErrNotPermitted, ErrThrottled, ErrTimeout (wrapped or bare) or something
+	// internal. The context ends when the client goes away or the integration
+	// timeout passes. The payload is not used after Invoke has returned.
+	Invoke(ctx context.Context, in Invocation) (payload []byte, functionError string, err error)
+}
+
+// An Invocation is one call of a function by the gateway.
+type Invocation struct {
+	FunctionARN string // with its qualifier if any
+	SourceARN   string // arn:aws:execute-api:{region}:{account}:{api}/{stage}/{METHOD}/{path}
+	Account     string // owner of the API
+	Payload     []byte // the event
+}
+
+// Errors of an Invoker.
+var (
+	ErrNotPermitted = errors.New("the function's policy does not let the API invoke it")
+	ErrThrottled    = errors.New("the function has no free concurrency")
+	ErrTimeout      = errors.New("the function did not finish in time")
+)
+
+// Limits bound what clients and backends may take. A zero field means the
+// value in its comment.
+type Limits struct {
+	HeaderBytes      int           // request line and headers together: 10,240
+	BodyBytes        int           // request or response body: 10 MiB
+	HandshakeTimeout time.Duration // 10 s
+	HeaderTimeout    time.Duration // from the first byte of a request to the end of its headers: 10 s
+	BodyTimeout      time.Duration // for the whole request body: 60 s
+	IdleTimeout      time.Duration // between requests: 60 s
+	WriteTimeout     time.Duration // from the end of the headers to the end of the answer: 150 s
+	DrainTimeout     time.Duration // for requests in flight when Serve's context ends: 10 s
+	Connections      int           // open at the same time: 20,000
+	Streams          int           // of one HTTP/2 connection: 128
+	VerifiedChains   int           // remembered per trust store: 65,536
+	UpstreamIdle     int           // idle connections kept per backend: 256
+}
+
+func (l Limits) withDefaults() Limits {
+	number := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	duration := func(p *time.Duration, v time.Duration) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	number(&l.HeaderBytes, 10240)
+	number(&l.BodyBytes, 10<<20)
+	number(&l.Connections, 20000)
+	number(&l.Streams, 128)
+	number(&l.VerifiedChains, 65536)
+	number(&l.UpstreamIdle, 256)
+	duration(&l.HandshakeTimeout, 10*time.Second)
+	duration(&l.HeaderTimeout, 10*time.Second)
+	duration(&l.BodyTimeout, 60*time.Second)
+	duration(&l.IdleTimeout, 60*time.Second)
+	duration(&l.WriteTimeout, 150*time.Second)
+	duration(&l.DrainTimeout, 10*time.Second)
+	return l
+}
+
+// Config is what an Edge is made of.
+type Config struct {
+	Now  func() time.Time // required; safe for concurrent use
+	Rand io.Reader        // required; safe for concurrent use, as crypto/rand.Reader is
+
+	Invoker     Invoker      // nil: AWS_PROXY integrations answer 500
+	Revocations *Revocations // nil: an empty one is made
+	Logger      *slog.Logger // nil: nothing is logged
+
+	// OnDecision, when not nil, is called for every handshake that ended in a
+	// judgement and for every connection that was refused later. It runs on the
+	// connection's goroutine and must be quick.
+	OnDecision func(Decision)
+
+	// UpstreamTLS is how https backends are called; nil: the system's roots.
+	// TLS 1.2 is the least in any case.
+	UpstreamTLS *tls.Config
+
+	// Dial opens connections to backends; nil: a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Limits Limits
+}
+
+// An Edge serves one data plane on any number of listeners. Its methods may be
+// called concurrently.
+type Edge struct {
+	cfg         Config
+	log         *slog.Logger
+	revocations *Revocations
+	ids         idSource
+	defaultKey  [32]byte // session tickets of the default endpoints, of this process only
+
+	view      atomic.Pointer[view]
+	publish   sync.Mutex // one Publish at a time
+	upstreams upstreams
+
+	mu      sync.Mutex
+	servers map[*server]struct{}
+	closed  bool
+}
+
+// New makes an Edge. It serves nothing before the first Publish: every
+// handshake is refused.
+func New(cfg Config) (*Edge, error) {
+	if cfg.Now == nil || cfg.Rand == nil {
+		return nil, errors.New("edge: Config.Now and Config.Rand are required")
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Revocations == nil {
+		cfg.Revocations = NewRevocations()
+	}
+	e := &Edge{
+		cfg:         cfg,
+		log:         cfg.Logger,
+		revocations: cfg.Revocations,
+		servers:     map[*server]struct{}{},
+	}
+	if _, err := io.ReadFull(cfg.Rand, e.defaultKey[:]); err != nil {
+		return nil, err
+	}
+	if err := e.ids.init(cfg.Rand); err != nil {
+		return nil, err
+	}
+	e.upstreams.init(cfg)
+	return e, nil
+}
+
+// Revocations is the set that every handshake and request is checked against.
+func (e *Edge) Revocations() *Revocations { return e.revocations }
+
+// Publish makes the snapshot the one that handshakes and requests see. It
+// checks and prepares everything first; when it returns an error, which names
+// what is wrong, the previous snapshot stays in force. Open connections are
+// judged by the new snapshot at their next request.
+func (e *Edge) Publish(s *snapshot.Snapshot) error {
+	e.publish.Lock()
+	defer e.publish.Unlock()
+	next, err := e.compile(s, e.view.Load())
+	if err != nil {
+		e.log.Error("snapshot refused; the previous one stays", "error", err)
+		return err
+	}
+	e.view.Store(next)
+	e.upstreams.retain(next.upstreams)
+	e.log.Debug("snapshot published", "revision", s.Revision, "domains", len(s.Domains), "apis", len(s.APIs))
+	return nil
+}
+
+// Revision is the revision of the snapshot in force; 0 before the first.
+func (e *Edge) Revision() uint64 {
+	if v := e.view.Load(); v != nil {
+		return v.revision
+	}
+	return 0
+}

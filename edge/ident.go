@@ -1,0 +1,68 @@
+package edge
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// An idSource makes request and connection ids: unique, not secret. One
+// generator is seeded from the configured randomness; it seeds those of the
+// pool, so that requests neither wait for randomness nor share a lock.
+type idSource struct {
+	mu   sync.Mutex
+	root *rand.ChaCha8 // guarded by mu
+	pool sync.Pool     // *rand.ChaCha8
+}
+
+func (s *idSource) init(random io.Reader) error {
+	var seed [32]byte
+	if _, err := io.ReadFull(random, seed[:]); err != nil {
+		return fmt.Errorf("read randomness: %w", err)
+	}
+	s.root = rand.NewChaCha8(seed)
+	s.pool.New = func() any {
+		var seed [32]byte
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.root.Read(seed[:])
+		return rand.NewChaCha8(seed)
+	}
+	return nil
+}
+
+func (s *idSource) fill(b []byte) {
+	g := s.pool.Get().(*rand.ChaCha8)
+	g.Read(b)
+	s.pool.Put(g)
+}
+
+// request makes an id as HTTP APIs have them: 11 bytes, 15 characters and "=".
+func (s *idSource) request() string {
+	var b [11]byte
+	var text [16]byte
+	s.fill(b[:])
+	base64.URLEncoding.Encode(text[:], b[:])
+	return string(text[:])
+}
+
+// decision makes an id in the form of load balancers' connection traces.
+func (s *idSource) decision() string {
+	var b [16]byte
+	s.fill(b[:])
+	return "TID_" + hex.EncodeToString(b[:])
+}
+
+// trace makes the value of X-Amzn-Trace-Id.
+func (s *idSource) trace(now time.Time) string {
+	var b [16]byte
+	s.fill(b[4:])
+	binary.BigEndian.PutUint32(b[:4], uint32(now.Unix()))
+	text := hex.EncodeToString(b[:])
+	return "Root=1-" + text[:8] + "-" + text[8:]
+}

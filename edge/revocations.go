@@ -1,0 +1,238 @@
+package edge
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Revocations is the exact set of revoked certificates, by the key of their
+// issuer and their serial number. Readers take no lock; a serial that Add was
+// given is seen by every handshake and request that starts after Add returned.
+//
+// A large set costs about 20 bytes for a serial: per issuer there is a sorted
+// base that never changes, and a small overlay of what was added since.
+type Revocations struct {
+	mu      sync.Mutex // writers
+	issuers sync.Map   // [32]byte → *issuerRevocations
+	changes atomic.Uint64
+}
+
+// NewRevocations makes an empty set.
+func NewRevocations() *Revocations { return &Revocations{} }
+
+// IssuerKey identifies the issuer that has the given certificate: the SHA-256
+// of its SubjectPublicKeyInfo. A key that has several certificates (renewals,
+// cross-signs) is one issuer.
+func IssuerKey(issuer *x509.Certificate) [32]byte {
+	return sha256.Sum256(issuer.RawSubjectPublicKeyInfo)
+}
+
+// serialBytes is what RFC 5280 allows a serial number to have. Longer ones are
+// kept too, apart.
+const serialBytes = 20
+
+type serial [serialBytes]byte
+
+// compactAt is how many added serials are merged into the base at once: large
+// enough that merging millions is rare, small beside them.
+const compactAt = 1 << 16
+
+type issuerRevocations struct {
+	run atomic.Pointer[revocationRun]
+}
+
+// A revocationRun is what a reader looks at in one piece.
+type revocationRun struct {
+	base    []serial  // sorted
+	bits    uint      // of the index
+	index   []uint32  // index[h] … index[h+1]: the part of base in bucket h
+	overlay *sync.Map // serial → struct{}
+	long    *sync.Map // string → struct{}: serials of more than 20 bytes
+	added   int       // in overlay; writers only
+}
+
+func emptyRun() *revocationRun {
+	return &revocationRun{overlay: &sync.Map{}, long: &sync.Map{}}
+}
+
+// Add adds serial numbers, given as big-endian magnitudes, to those revoked by
+// the issuer key. It is visible when it returns.
+func (r *Revocations) Add(issuer [32]byte, serials ...[]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	set := r.issuer(issuer)
+	run := set.run.Load()
+	for _, b := range serials {
+		b = bytes.TrimLeft(b, "\x00")
+		if len(b) > serialBytes {
+			run.long.Store(string(b), struct{}{})
+			continue
+		}
+		if _, had := run.overlay.LoadOrStore(padSerial(b), struct{}{}); !had {
+			run.added++
+		}
+	}
+	if run.added >= compactAt {
+		set.run.Store(run.compact())
+	}
+	r.changes.Add(1)
+}
+
+// Replace makes the given serial numbers the whole set of the issuer key: for
+// filling the set at start-up, and for lists that replace each other.
+func (r *Revocations) Replace(issuer [32]byte, serials iter.Seq[[]byte]) {
+	run := emptyRun()
+	var base []serial
+	for b := range serials {
+		b = bytes.TrimLeft(b, "\x00")
+		if len(b) > serialBytes {
+			run.long.Store(string(b), struct{}{})
+			continue
+		}
+		base = append(base, padSerial(b))
+	}
+	run.setBase(base)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.issuer(issuer).run.Store(run)
+	r.changes.Add(1)
+}
+
+// Contains reports whether the issuer key has revoked the serial number, given
+// as a big-endian magnitude.
+func (r *Revocations) Contains(issuer [32]byte, number []byte) bool {
+	number = bytes.TrimLeft(number, "\x00")
+	found, ok := r.issuers.Load(issuer)
+	if !ok {
+		return false
+	}
+	run := found.(*issuerRevocations).run.Load()
+	if len(number) > serialBytes {
+		_, hit := run.long.Load(string(number))
+		return hit
+	}
+	return run.contains(padSerial(number))
+}
+
+// Len is the number of revoked serials of the issuer key, for metrics and
+// tests; it may count a serial twice that was added after it was in the base.
+func (r *Revocations) Len(issuer [32]byte) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run := r.issuer(issuer).run.Load()
+	n := len(run.base) + run.added
+	run.long.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
+// Changes rises with every Add and Replace. Who saw a value before looking
+// serials up need not look again while it is the same.
+func (r *Revocations) Changes() uint64 { return r.changes.Load() }
+
+// issuer finds or makes the set of an issuer key. The caller holds mu.
+func (r *Revocations) issuer(key [32]byte) *issuerRevocations {
+	if found, ok := r.issuers.Load(key); ok {
+		return found.(*issuerRevocations)
+	}
+	set := &issuerRevocations{}
+	set.run.Store(emptyRun())
+	r.issuers.Store(key, set)
+	return set
+}
+
+func padSerial(b []byte) (s serial) {
+	copy(s[serialBytes-len(b):], b)
+	return s
+}
+
+// bucket spreads serials over the index. Serials are random or they count up:
+// multiplying the low eight bytes suits both.
+func (s serial) bucket(bits uint) uint32 {
+	return uint32(binary.BigEndian.Uint64(s[serialBytes-8:]) * 0x9E3779B97F4A7C15 >> (64 - bits))
+}
+
+// setBase sorts the serials by bucket and value, drops repeated ones, and
+// builds the index: about 32 serials for each entry of it.
+func (run *revocationRun) setBase(all []serial) {
+	bits := indexBits(len(all))
+	slices.SortFunc(all, func(a, b serial) int { return compareIn(bits, a, b) })
+	all = slices.Compact(all)
+	run.base, run.bits = slices.Clip(all), bits
+	run.index = make([]uint32, 1<<bits+1)
+	next := 0
+	for i, s := range run.base {
+		for b := int(s.bucket(bits)); next <= b; next++ {
+			run.index[next] = uint32(i)
+		}
+	}
+	for ; next < len(run.index); next++ {
+		run.index[next] = uint32(len(run.base))
+	}
+}
+
+func indexBits(n int) uint {
+	bits := uint(1)
+	for n>>bits > 32 {
+		bits++
+	}
+	return bits
+}
+
+func compareIn(bits uint, a, b serial) int {
+	if x, y := a.bucket(bits), b.bucket(bits); x != y {
+		if x < y {
+			return -1
+		}
+		return 1
+	}
+	return bytes.Compare(a[:], b[:])
+}
+
+func (run *revocationRun) contains(s serial) bool {
+	if len(run.base) > 0 {
+		b := s.bucket(run.bits)
+		part := run.base[run.index[b]:run.index[b+1]]
+		if _, hit := slices.BinarySearchFunc(part, s, func(e, t serial) int { return bytes.Compare(e[:], t[:]) }); hit {
+			return true
+		}
+	}
+	_, hit := run.overlay.Load(s)
+	return hit
+}
+
+// compact makes a run whose base has what the overlay had.
+func (run *revocationRun) compact() *revocationRun {
+	all := make([]serial, len(run.base), len(run.base)+run.added)
+	copy(all, run.base)
+	run.overlay.Range(func(k, _ any) bool {
+		all = append(all, k.(serial))
+		return true
+	})
+	next := &revocationRun{overlay: &sync.Map{}, long: run.long}
+	next.setBase(all)
+	return next
+}
+
+// A certificateID is what a certificate is looked up by in Revocations.
+type certificateID struct {
+	issuer [32]byte
+	number []byte
+}
+
+// identify lists what must not be revoked of a path: every certificate, by the
+// key that issued it. For an anchor that is its own key, which matters when a
+// self-signed client certificate is in the trust store itself.
+func identify(path []*x509.Certificate) []certificateID {
+	ids := make([]certificateID, len(path))
+	for i, c := range path {
+		issuer := path[min(i+1, len(path)-1)]
+		ids[i] = certificateID{IssuerKey(issuer), c.SerialNumber.Bytes()}
+	}
+	return ids
+}
