@@ -60,8 +60,77 @@ func CheckImport(in Import) (*x509.Certificate, []*x509.Certificate, error) {
 	return c, chain, nil
 }
 
+// checkImportChain judges the certificate with its chain.
 func checkImportChain(in Import, c *x509.Certificate, chain []*x509.Certificate) error {
+	selfIssued := bytes.Equal(c.RawSubject, c.RawIssuer)
+	switch {
+	case in.Root && len(chain) > 0:
+		return &ImportError{ImportInvalid, "a root certificate authority takes no certificate chain"}
+	case in.Root && !selfIssued:
+		return malformed("the certificate of a root certificate authority must be self-signed")
+	case !in.Root && selfIssued:
+		return malformed("the certificate of a subordinate certificate authority must not be self-signed")
+	case !in.Root && len(chain) == 0:
+		return &ImportError{ImportInvalid, "a subordinate certificate authority needs the certificate chain of its issuers, the root last"}
+	case len(chain)+1 > MaxDepth:
+		return malformed("the chain has %d certificates: a hierarchy has at most %d levels", len(chain)+1, MaxDepth)
+	}
+	for i, ca := range append([]*x509.Certificate{c}, chain...) {
+		if err := checkImportMember(ca, i, in.At); err != nil {
+			return err
+		}
+		issuer := ca // of the last one, the root
+		if i < len(chain) {
+			issuer = chain[i]
+		}
+		if !bytes.Equal(ca.RawIssuer, issuer.RawSubject) || issuer.CheckSignature(ca.SignatureAlgorithm, ca.RawTBSCertificate, ca.Signature) != nil {
+			if i == len(chain) {
+				return &ImportError{ImportMismatch, fmt.Sprintf("the chain must end with a self-signed root: %q is none", FormatName(ca.RawSubject))}
+			}
+			return &ImportError{ImportMismatch, fmt.Sprintf("%q was not signed by the next certificate of the chain, %q", FormatName(ca.RawSubject), FormatName(issuer.RawSubject))}
+		}
+	}
+	for _, x := range c.Extensions {
+		if x.Critical && !mayBeCritical(x.Id) {
+			return malformed("the extension %s of the certificate must not be critical", x.Id)
+		}
+	}
+	if err := checkNames(newEntity(c), chain); err != nil {
+		return malformed("%v", err)
+	}
 	return nil
+}
+
+// checkImportMember judges one certificate, with below others between it and
+// the end of the chain.
+func checkImportMember(ca *x509.Certificate, below int, at time.Time) error {
+	name := FormatName(ca.RawSubject)
+	e := newEntity(ca)
+	if f := firstFault(keyFault(ca), e.asIssuer); f != nil {
+		return malformed("the certificate %q %s", name, f.detail)
+	}
+	if _, critical, _ := e.extension(oidBasicConstraints); !critical {
+		return malformed("the basic constraints of the certificate %q must be critical", name)
+	}
+	if limit, ok := pathLen(ca); ok && limit < below {
+		return malformed("the path length of the certificate %q is %d: it does not allow the chain below it", name, limit)
+	}
+	if f := timeFault(ca, at); f != nil {
+		return malformed("the certificate %q %s", name, f.detail)
+	}
+	return nil
+}
+
+// mayBeCritical is the list of ImportCertificateAuthorityCertificate.
+func mayBeCritical(id oid) bool {
+	for _, allowed := range []oid{oidAuthorityKeyID, oidBasicConstraints, oidCertificatePolicies, oidExtKeyUsage,
+		oidInhibitAnyPolicy, oidIssuerAltName, oidKeyUsage, oidNameConstraints, oidPolicyMappings, oidSubjectAltName,
+		oidSubjectDirectoryAttributes, oidSubjectKeyID, oidSubjectInfoAccess} {
+		if id.Equal(allowed) {
+			return true
+		}
+	}
+	return false
 }
 
 func malformed(format string, args ...any) error {

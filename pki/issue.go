@@ -263,6 +263,35 @@ func CheckIssuer(t *Template, chain []*x509.Certificate) error {
 	return nil
 }
 
+// CheckNames applies the name constraints of the CA certificates of chain to
+// the subject and the subject alternative names of a request. The error is a
+// *[RuleError] with RuleNameConstraints.
+func CheckNames(r *Request, chain []*x509.Certificate) error {
+	subject := &entity{Certificate: &x509.Certificate{RawSubject: r.Subject}}
+	if r.SAN != nil {
+		names, err := parseGeneralNames(r.SAN.Value)
+		if err != nil {
+			return &RequestError{"the subject alternative name of the certificate signing request is malformed"}
+		}
+		subject.names = names
+	}
+	return checkNames(subject, chain)
+}
+
+func checkNames(subject *entity, chain []*x509.Certificate) error {
+	spent := 0
+	for _, ca := range chain {
+		c := newEntity(ca).constraints
+		if c == nil {
+			continue
+		}
+		if err := c.check(subject.constrainedNames(), &spent); err != nil {
+			return &RuleError{RuleNameConstraints, fmt.Sprintf("the name constraints of the certificate authority %q do not allow the request: %v", ReversedName(ca.RawSubject), err)}
+		}
+	}
+	return nil
+}
+
 // pathLen is a certificate's pathLenConstraint, if it has one.
 func pathLen(c *x509.Certificate) (int, bool) {
 	if !c.BasicConstraintsValid || !c.IsCA || c.MaxPathLen < 0 || c.MaxPathLen == 0 && !c.MaxPathLenZero {
