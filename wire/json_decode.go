@@ -286,7 +286,7 @@ func (r *jsonReader) list(p *plan, v reflect.Value) error {
 	if err := r.enter(); err != nil {
 		return err
 	}
-	s := reflect.MakeSlice(p.typ, 0, 0)
+	v.Set(reflect.MakeSlice(p.typ, 0, 0)) // an empty list is not an absent one
 	n := 0
 	for first := true; ; n++ {
 		more, err := r.next(&first, ']')
@@ -294,19 +294,18 @@ func (r *jsonReader) list(p *plan, v reflect.Value) error {
 			return err
 		}
 		if !more {
-			v.Set(s)
 			return nil
 		}
 		if r.peek() == 'n' && !p.elem.ptr {
 			return broken("null found in a list (%s)", p.shape.Name)
 		}
-		if n == s.Cap() {
-			s.Grow(max(4, n))
+		if n == v.Cap() {
+			v.Grow(max(4, n))
 		}
-		s.SetLen(n + 1)
-		s.Index(n).SetZero()
+		v.SetLen(n + 1)
+		v.Index(n).SetZero()
 		r.check.pushIndex(n)
-		if err := r.value(p.elem, s.Index(n)); err != nil {
+		if err := r.value(p.elem, v.Index(n)); err != nil {
 			return err
 		}
 		r.check.pop()

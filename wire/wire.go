@@ -52,6 +52,11 @@ type Response struct {
 // [EncodeError]: the service's own code for a malformed request or for one that
 // fails validation. Strings and blobs of the result do not alias the body.
 func Decode(op *shape.Operation, req *Request, into any) error {
+	return decodeAnd(op, req, into, (*check).validate)
+}
+
+// decodeAnd decodes and then has the result checked.
+func decodeAnd(op *shape.Operation, req *Request, into any, validate func(*check, *plan, reflect.Value) error) error {
 	v := reflect.ValueOf(into)
 	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
 		return fmt.Errorf("decode %s: want a pointer to a struct, got %T", op.Name, into)
@@ -81,7 +86,7 @@ func Decode(op *shape.Operation, req *Request, into any) error {
 	if err != nil {
 		return malformed(op.Model, err)
 	}
-	return c.validate(p, v)
+	return validate(c, p, v)
 }
 
 // Encode writes an Output struct of the SDK, given as a pointer; nil where the
