@@ -71,7 +71,6 @@ func newBenchOn(t testing.TB, c *clock, st store.Store) *bench {
 const (
 	testAccount = "123456789012"
 	testRegion  = "eu-central-1"
-	rootARN     = "arn:aws:iam::123456789012:root"
 )
 
 func caller(ctx context.Context) context.Context { return callerIn(ctx, testAccount, testRegion) }
