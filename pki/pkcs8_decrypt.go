@@ -19,7 +19,7 @@ import (
 var ErrPassphrase = errors.New("the passphrase does not open the private key")
 
 // maxIterations bounds the work that an encrypted key can ask for.
-const maxIterations = 10_000_000
+const maxIterations = 2_000_000
 
 // DecryptPKCS8 opens an EncryptedPrivateKeyInfo (RFC 5958) as EncryptPKCS8 and
 // ACM's ExportCertificate make them, and with HMAC-SHA256 as well, as OpenSSL

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"countersign/node"
+
+	"github.com/spf13/cobra"
+)
+
+// Names of the demonstration. The top-level domain test is reserved for such use (RFC 6761).
+const (
+	demoZone   = "countersign.test"
+	demoDomain = "api.countersign.test"
+	demoClient = "client.countersign.test"
+	demoRegion = "us-east-1"
+)
+
+func demoCommand() *cobra.Command {
+	var flags nodeFlags
+	var exit, asJSON bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Start a node and walk through mutual TLS from the root CA to the refused call",
+		Long: `Start a node in a new folder and make, through the AWS SDK and nothing else, a root and a
+subordinate private CA, a client certificate, a versioned trust store, a DNS-validated server
+certificate, a Lambda function and an HTTP API with mutual TLS on its own domain. Then call the API
+without a certificate, with it, and after the certificate was revoked.
+
+The node stays up until interrupted, and the commands that repeat the calls are printed. It needs
+nothing but Go (it compiles the Lambda function from this checkout) and no privileges.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := fromEnvironment(c); err != nil {
+				return err
+			}
+			return runDemo(c, flags, exit, asJSON)
+		},
+	}
+	flags.bind(c)
+	c.Flags().BoolVar(&exit, "exit", false, "end after the last call")
+	c.Flags().BoolVar(&asJSON, "json", false, "print each step as one JSON object a line")
+	c.Flags().Lookup("data").Usage = "folder for the node's data (default: a new one, removed at the end) [$COUNTERSIGN_DATA]"
+	c.Flags().Lookup("data").DefValue = ""
+	return c
+}
+
+func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
+	ctx := c.Context()
+	if !c.Flags().Changed("data") {
+		dir, err := os.MkdirTemp("", "countersign-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		flags.Data = filepath.Join(dir, "data")
+	}
+	r := &reporter{out: c.OutOrStdout(), palette: colours(c.OutOrStdout()), json: asJSON}
+	d := &demo{report: r, data: flags.Data, files: filepath.Join(flags.Data, "demo")}
+
+	config, err := flags.config(ctx, c.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	// The function is compiled first: a Go toolchain that is not there is
+	// noticed before anything is made.
+	if err := d.build(ctx); err != nil {
+		return err
+	}
+	var n *node.Node
+	err = r.step("start a node", func() (string, error) {
+		n, err = node.Start(ctx, config)
+		if err != nil {
+			return "", err
+		}
+		return n.Endpoints().Endpoint, nil
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := n.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if err := d.run(ctx, n); err != nil {
+		return err
+	}
+	if exit {
+		return nil
+	}
+	if !asJSON {
+		fmt.Fprintf(r.out, "\nThe node stays up; press Ctrl-C to end it.\n")
+	}
+	return wait(ctx, n, c.ErrOrStderr())
+}
+
+// A reporter shows each step as it happens: what was made, and how long it took.
+type reporter struct {
+	out     io.Writer
+	palette palette
+	json    bool
+}
+
+func (r *reporter) step(name string, do func() (made string, err error)) error {
+	live := r.palette.on && !r.json
+	if live {
+		fmt.Fprintf(r.out, "  %s %s", r.palette.dim("…"), name)
+	}
+	start := time.Now()
+	made, err := do()
+	took := time.Since(start)
+	if live {
+		fmt.Fprint(r.out, "\r\x1b[K")
+	}
+	if err != nil {
+		if !r.json {
+			fmt.Fprintf(r.out, "  %s %s\n", r.palette.red("✗"), name)
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if r.json {
+		return json.NewEncoder(r.out).Encode(map[string]any{"step": name, "made": made, "milliseconds": float64(took.Microseconds()) / 1000})
+	}
+	_, err = fmt.Fprintf(r.out, "  %s %-46s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
+	return err
+}
+
+func (r *reporter) heading(text string) {
+	if !r.json {
+		fmt.Fprintf(r.out, "\n%s\n", r.palette.bold(text))
+	}
+}
+
+// client makes an HTTPS client for the demonstration's domain: names lead to
+// the gateway's address, the node's local root is trusted, and the certificate, if
+// any, is presented. Every call opens a connection of its own.
+func (d *demo) client(gateway string, certificate *tls.Certificate) (*http.Client, error) {
+	root, err := os.ReadFile(d.cacert)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(root) {
+		return nil, fmt.Errorf("%s holds no certificate", d.cacert)
+	}
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if certificate != nil {
+		config.Certificates = []tls.Certificate{*certificate}
+	}
+	return &http.Client{
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: config, DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, gateway)
+			},
+		},
+	}, nil
+}
+
+// call makes one request and says what came back: the status and body, or how
+// the handshake was refused.
+func (d *demo) call(ctx context.Context, gateway string, certificate *tls.Certificate) (status int, body []byte, refused error, err error) {
+	client, err := d.client(gateway, certificate)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	_, port, err := net.SplitHostPort(gateway)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+net.JoinHostPort(demoDomain, port)+"/", nil)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, nil, nil, ctx.Err()
+		}
+		return 0, nil, err, nil
+	}
+	defer response.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	return response.StatusCode, body, nil, err
+}
+
+// calls makes the three calls and demands the outcome of each.
+func (d *demo) calls(ctx context.Context, gateway string, certificate *tls.Certificate, revoke func() error) error {
+	r := d.report
+	err := r.step("call without a certificate: refused", func() (string, error) {
+		status, _, refused, err := d.call(ctx, gateway, nil)
+		if err == nil && refused == nil {
+			err = fmt.Errorf("it was answered with status %d; the handshake should have failed", status)
+		}
+		return "handshake failed: " + lastPart(refused), err
+	})
+	if err != nil {
+		return err
+	}
+	err = r.step("call with the certificate: admitted", func() (string, error) {
+		status, body, refused, err := d.call(ctx, gateway, certificate)
+		if err = errors.Join(err, refused); err != nil {
+			return "", err
+		}
+		var event struct {
+			RequestContext struct {
+				Authentication struct {
+					ClientCert struct {
+						SubjectDN    string `json:"subjectDN"`
+						IssuerDN     string `json:"issuerDN"`
+						SerialNumber string `json:"serialNumber"`
+					} `json:"clientCert"`
+				} `json:"authentication"`
+			} `json:"requestContext"`
+		}
+		if status != http.StatusOK {
+			return "", fmt.Errorf("status %d: %s", status, body)
+		}
+		if err := json.Unmarshal(body, &event); err != nil {
+			return "", fmt.Errorf("the answer is not the event: %w", err)
+		}
+		seen := event.RequestContext.Authentication.ClientCert
+		if seen.SubjectDN == "" {
+			return "", fmt.Errorf("the function did not see the client certificate: %s", body)
+		}
+		return fmt.Sprintf("%d; the function saw %s, issued by %s", status, seen.SubjectDN, seen.IssuerDN), nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := revoke(); err != nil {
+		return err
+	}
+	return r.step("call with the revoked certificate: refused", func() (string, error) {
+		status, body, refused, err := d.call(ctx, gateway, certificate)
+		if err = errors.Join(err, refused); err != nil {
+			return "", err
+		}
+		if status != http.StatusForbidden {
+			return "", fmt.Errorf("status %d: %s", status, body)
+		}
+		return fmt.Sprintf("%d %s", status, strings.TrimSpace(string(body))), nil
+	})
+}
+
+func lastPart(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		return text[i+2:]
+	}
+	return text
+}
+
+// save writes the client's files, where the printed commands find them.
+func (d *demo) save(name string, data []byte) error {
+	if err := os.MkdirAll(d.files, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(d.files, name), data, 0o600)
+}
+
+// repeat prints the commands that make the calls again and look at what was made.
+func (d *demo) repeat(e node.Endpoints) {
+	r := d.report
+	if r.json {
+		return
+	}
+	_, port, _ := net.SplitHostPort(e.Gateway)
+	host, _, _ := net.SplitHostPort(e.Gateway)
+	curl := fmt.Sprintf("curl --cacert %s --resolve %s:%s:%s", shellQuote(d.cacert), demoDomain, port, host)
+	url := fmt.Sprintf("https://%s:%s/", demoDomain, port)
+	aws := "aws --endpoint-url " + e.Endpoint
+	r.heading("Repeat the calls")
+	fmt.Fprintf(r.out, "  %s %s\n", curl, url)
+	fmt.Fprintf(r.out, "  %s --cert %s --key %s %s\n", curl, shellQuote(filepath.Join(d.files, "client.pem")), shellQuote(filepath.Join(d.files, "client.key")), url)
+	r.heading("Look at what was made")
+	fmt.Fprintf(r.out, "  eval \"$(countersign env --data %s --region %s)\"\n", shellQuote(d.data), demoRegion)
+	for _, command := range []string{
+		"acm-pca list-certificate-authorities",
+		"acm export-certificate --certificate-arn " + d.clientARN + " --passphrase $(echo -n secret | base64)",
+		"s3api list-object-versions --bucket " + d.bucket,
+		"apigatewayv2 get-domain-name --domain-name " + demoDomain,
+		"lambda invoke --function-name echo --payload '{\"hello\":\"world\"}' --cli-binary-format raw-in-base64-out /dev/stdout",
+	} {
+		fmt.Fprintf(r.out, "  %s %s\n", aws, command)
+	}
+	dnsHost, dnsPort, _ := net.SplitHostPort(e.DNS)
+	fmt.Fprintf(r.out, "  dig @%s -p %s %s A\n", dnsHost, dnsPort, demoDomain)
+}
+
+// pemBlocks puts certificates that AWS gives with or without a newline at the end together.
+func pemBlocks(texts ...string) []byte {
+	var b strings.Builder
+	for _, t := range texts {
+		b.WriteString(strings.TrimRight(t, "\n"))
+		b.WriteString("\n")
+	}
+	return []byte(b.String())
+}
+
+func decodeKey(text string) ([]byte, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "ENCRYPTED PRIVATE KEY" {
+		return nil, errors.New("the exported key is not PEM of type ENCRYPTED PRIVATE KEY")
+	}
+	return block.Bytes, nil
+}

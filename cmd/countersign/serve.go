@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"time"
+
+	"countersign/node"
+
+	"github.com/spf13/cobra"
+)
+
+// nodeFlags are the flags that say how a node runs. Each has an environment
+// variable, which a flag on the command line overrides.
+type nodeFlags struct {
+	node.Config
+	verbose bool
+}
+
+// environment names the variable behind each flag.
+var environment = map[string]string{
+	"data":              "COUNTERSIGN_DATA",
+	"listen":            "COUNTERSIGN_LISTEN",
+	"gateway-listen":    "COUNTERSIGN_GATEWAY_LISTEN",
+	"gateway-addresses": "COUNTERSIGN_GATEWAY_ADDRESSES",
+	"dns-listen":        "COUNTERSIGN_DNS_LISTEN",
+	"account-id":        "COUNTERSIGN_ACCOUNT_ID",
+	"tls-certificate":   "COUNTERSIGN_TLS_CERTIFICATE",
+	"tls-key":           "COUNTERSIGN_TLS_KEY",
+	"dev":               "COUNTERSIGN_DEV",
+}
+
+func (f *nodeFlags) bind(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.Data, "data", node.DefaultData, "folder for everything that must last")
+	flags.StringVar(&f.Listen, "listen", node.DefaultListen, "address of the AWS endpoint, HTTP and HTTPS")
+	flags.StringVar(&f.GatewayListen, "gateway-listen", node.DefaultGatewayListen, "address of the API gateway, TLS")
+	flags.StringSliceVar(&f.GatewayAddresses, "gateway-addresses", nil, "IP addresses that the name server answers for the gateway (default: that of --gateway-listen)")
+	flags.StringVar(&f.DNSListen, "dns-listen", node.DefaultDNSListen, "address of the name server, UDP and TCP")
+	flags.StringVar(&f.Account, "account-id", node.DefaultAccount, "AWS account id, 12 digits")
+	flags.StringVar(&f.TLSCertificate, "tls-certificate", "", "PEM file with the certificate chain for HTTPS of the AWS endpoint (default: one of the local root)")
+	flags.StringVar(&f.TLSKey, "tls-key", "", "PEM file with the key of --tls-certificate")
+	flags.BoolVar(&f.Dev, "dev", false, "accept the key pair test/test as root; loopback only")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log every request and decision")
+	for name, variable := range environment {
+		if flag := flags.Lookup(name); flag != nil {
+			flag.Usage += " [$" + variable + "]"
+		}
+	}
+}
+
+// fromEnvironment sets the flags that the command line left alone.
+func fromEnvironment(c *cobra.Command) error {
+	for name, variable := range environment {
+		flag := c.Flags().Lookup(name)
+		value, ok := os.LookupEnv(variable)
+		if flag == nil || !ok || flag.Changed {
+			continue
+		}
+		if err := c.Flags().Set(name, value); err != nil {
+			return exitError{2, fmt.Sprintf("%s=%q: %v", variable, value, err)}
+		}
+	}
+	return nil
+}
+
+// config completes the configuration with what no flag carries: secrets come
+// from the environment only, so that they show in no process list.
+func (f *nodeFlags) config(ctx context.Context, logs io.Writer) (node.Config, error) {
+	c := f.Config
+	c.Now, c.Rand = time.Now, rand.Reader
+	c.RootAccessKeyID = os.Getenv("COUNTERSIGN_ROOT_ACCESS_KEY_ID")
+	c.RootSecretAccessKey = os.Getenv("COUNTERSIGN_ROOT_SECRET_ACCESS_KEY")
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelInfo
+	}
+	c.Logger = slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level}))
+	switch command := os.Getenv("COUNTERSIGN_MASTER_KEY_COMMAND"); {
+	case command != "":
+		cmd := exec.CommandContext(ctx, "sh", "-c", command)
+		cmd.Stderr = os.Stderr
+		text, err := cmd.Output()
+		if err != nil {
+			return c, fmt.Errorf("COUNTERSIGN_MASTER_KEY_COMMAND: %w", err)
+		}
+		c.MasterKey = text
+	default:
+		c.MasterKey = []byte(os.Getenv("COUNTERSIGN_MASTER_KEY"))
+	}
+	return c, nil
+}
+
+func serveCommand() *cobra.Command {
+	var flags nodeFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a node",
+		Long: `Run a node: the AWS endpoint, the API gateway and the name server, until interrupted.
+
+Everything that must last is in the data folder. At the first start the node makes there a root
+key pair (root-credentials.json), the key that seals private keys (master.key) and a local root
+certificate (local-root.pem, for curl --cacert). Keep master.key safe and apart from backups of the
+rest: whoever has both has every private key.
+
+Secrets are read from the environment:
+
+  COUNTERSIGN_ROOT_ACCESS_KEY_ID, COUNTERSIGN_ROOT_SECRET_ACCESS_KEY   the root key pair
+  COUNTERSIGN_MASTER_KEY             the sealing key, 32 bytes as base64 or hexadecimal
+  COUNTERSIGN_MASTER_KEY_COMMAND     a command that prints it
+
+Point the AWS CLI and SDKs at the node from another terminal:
+
+  eval "$(countersign env)"
+  aws sts get-caller-identity`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := fromEnvironment(c); err != nil {
+				return err
+			}
+			ctx := c.Context()
+			config, err := flags.config(ctx, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			n, err := node.Start(ctx, config)
+			if err != nil {
+				return err
+			}
+			if err := announce(c.OutOrStdout(), n, flags.Data, asJSON); err != nil {
+				n.Close()
+				return err
+			}
+			return wait(ctx, n, c.ErrOrStderr())
+		},
+	}
+	flags.bind(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "announce the addresses as one JSON object")
+	return c
+}
+
+// announce says what is listening and what to try next.
+func announce(w io.Writer, n *node.Node, data string, asJSON bool) error {
+	e := n.Endpoints()
+	if asJSON {
+		return json.NewEncoder(w).Encode(e)
+	}
+	p := colours(w)
+	env := "countersign env"
+	if data != node.DefaultData {
+		env += " --data " + shellQuote(data)
+	}
+	_, err := fmt.Fprintf(w, `%s
+  AWS endpoint   %s (HTTPS as well)
+  API gateway    %s
+  name server    %s (UDP and TCP)
+  data           %s
+
+Point the AWS CLI and SDKs here from another terminal:
+  eval "$(%s)"
+  aws sts get-caller-identity
+`, p.bold("Countersign "+version+" is up."), e.Endpoint, e.Gateway, e.DNS, data, env)
+	return err
+}
+
+// wait blocks until ctx ends or the node fails, then stops the node.
+func wait(ctx context.Context, n *node.Node, messages io.Writer) error {
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(messages, "stopping; press Ctrl-C again to stop at once")
+	case <-n.Failed():
+	}
+	return n.Close()
+}
