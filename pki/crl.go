@@ -52,18 +52,44 @@ type scope struct {
 	indirect, reasons bool
 }
 
-// ParseCRL reads one CRL, DER or PEM. It refuses lists that are malformed,
-// larger than MaxCRLBytes or MaxCRLEntries, or name a certificate twice.
+// ErrNoCRL is the error of [ParseCRLs] when there is nothing of the kind.
+var ErrNoCRL = errors.New("there is no CRL: want DER, or PEM of type " + PEMCRL)
+
+// ParseCRLs reads one CRL in DER, or any number in PEM.
+func ParseCRLs(data []byte) ([]*CRL, error) {
+	if len(data) > 0 && data[0] == 0x30 {
+		c, err := ParseCRL(data)
+		if err != nil {
+			return nil, err
+		}
+		return []*CRL{c}, nil
+	}
+	var lists []*CRL
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != PEMCRL {
+			continue
+		}
+		c, err := ParseCRL(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, c)
+	}
+	if len(lists) == 0 {
+		return nil, ErrNoCRL
+	}
+	return lists, nil
+}
+
+// ParseCRL reads one CRL in DER. It refuses lists that are malformed, larger
+// than MaxCRLBytes or MaxCRLEntries, or name a certificate twice.
 func ParseCRL(data []byte) (*CRL, error) {
 	if len(data) > MaxCRLBytes {
 		return nil, fmt.Errorf("the CRL has %d bytes; the limit is %d", len(data), MaxCRLBytes)
-	}
-	if len(data) == 0 || data[0] != 0x30 {
-		block, _ := pem.Decode(data)
-		if block == nil || block.Type != PEMCRL {
-			return nil, errors.New("the CRL is neither DER nor PEM of type " + PEMCRL)
-		}
-		data = block.Bytes
 	}
 	list, err := x509.ParseRevocationList(data)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -101,6 +102,16 @@ type Verdict struct {
 
 // Valid reports whether the certificate was accepted.
 func (v Verdict) Valid() bool { return v.Reason == Valid }
+
+// Unreadable is the verdict on a certificate that crypto/x509 refused to parse.
+func Unreadable(err error) Verdict {
+	text := strings.TrimPrefix(err.Error(), "x509: ")
+	reason := Invalid
+	if strings.Contains(text, "unsupported elliptic curve") {
+		reason = TypeUnsupported
+	}
+	return Verdict{Reason: reason, Detail: "the certificate cannot be read: " + text}
+}
 
 // Bounds of the work of one verification, whatever the certificates are.
 const (
