@@ -1,0 +1,391 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"countersign/api"
+	"countersign/edge"
+	"countersign/edge/snapshot"
+	"countersign/jobs"
+	"countersign/keys"
+	"countersign/nameserver"
+	"countersign/service/authority"
+	"countersign/service/certificates"
+	"countersign/service/functions"
+	"countersign/service/gateway"
+	"countersign/service/identity"
+	"countersign/service/objects"
+	"countersign/service/zones"
+	"countersign/store"
+	"countersign/store/sqlite"
+
+	"github.com/google/uuid"
+)
+
+// A Node is one running Countersign. Make it with Start, end it with Close.
+type Node struct {
+	config      Config
+	credentials Credentials
+	endpoints   Endpoints
+
+	store        *sqlite.Store
+	pool         *keys.Pool
+	identity     *identity.Service
+	objects      *objects.Service
+	authority    *authority.Service
+	certificates *certificates.Service
+	zones        *zones.Service
+	functions    *functions.Service
+	gateway      *gateway.Service
+	edge         *edge.Edge
+	names        *nameserver.Server
+	publisher    *publisher
+	server       *http.Server
+
+	// Open from bind on; serve hands them to their servers.
+	awsListener, gatewayListener, dnsListener net.Listener
+	dnsPackets                                net.PacketConn
+
+	stops   []stop         // run in reverse by Close
+	running sync.WaitGroup // every goroutine of the node
+	once    sync.Once
+	closed  error
+	failure error
+	failed  chan struct{} // closed after failure is set
+	failing sync.Once
+}
+
+// A stop ends one part. It has until ctx ends to be orderly about it.
+type stop struct {
+	what string
+	do   func(ctx context.Context) error
+}
+
+// stopTime bounds how long Close is orderly.
+const stopTime = 15 * time.Second
+
+// Limits of the AWS endpoint. Bodies are bounded by api; a large object may take
+// its time, but not to send its headers.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	headerSize = 64 << 10
+)
+
+// Start builds every part in order and returns when the node serves. When it
+// fails, nothing is left running and the data folder is as it was. Cancelling ctx
+// later does not stop the node: Close does.
+func Start(ctx context.Context, c Config) (_ *Node, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	n := &Node{config: c, failed: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	for _, build := range []func(context.Context) error{
+		n.openStore, n.bind, n.buildServices, n.buildDataPlanes, n.serve,
+	} {
+		if err := build(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+func (n *Node) onStop(what string, do func(ctx context.Context) error) {
+	n.stops = append(n.stops, stop{what, do})
+}
+
+// background runs part of the node; when it ends by itself with an error, the node has failed.
+func (n *Node) background(what string, run func() error) {
+	n.running.Go(func() {
+		if err := run(); err != nil {
+			n.failing.Do(func() {
+				n.failure = fmt.Errorf("%s: %w", what, err)
+				n.config.Logger.Error("the node has failed", "part", what, "error", err)
+				close(n.failed)
+			})
+		}
+	})
+}
+
+// Failed is closed when a part of the node ended by itself. Close tells why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Endpoints tells where the node listens.
+func (n *Node) Endpoints() Endpoints { return n.endpoints }
+
+// Credentials are the root key pair.
+func (n *Node) Credentials() Credentials { return n.credentials }
+
+// Close stops everything in reverse order and waits for it. It is orderly for
+// 15 seconds: requests are finished, what was acknowledged is on disk already.
+// It returns what went wrong, a failure of the running node first.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		var errs []error
+		for i := len(n.stops) - 1; i >= 0; i-- {
+			if err := n.stops[i].do(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", n.stops[i].what, err))
+			}
+		}
+		n.running.Wait()
+		if n.store != nil {
+			if err := n.store.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("close the store: %w", err))
+			}
+		}
+		n.closed = errors.Join(append([]error{n.failure}, errs...)...)
+	})
+	return n.closed
+}
+
+// kindInstallation is the one record of the node's own: what may not change
+// between starts.
+const kindInstallation = "node/installation"
+
+type installation struct {
+	ID      string // UUID
+	Account string
+}
+
+func (n *Node) openStore(ctx context.Context) error {
+	c := &n.config
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	var err error
+	n.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Now: c.Now, Logger: c.Logger})
+	if err != nil {
+		return fmt.Errorf("open the data folder %s: %w", c.Data, err)
+	}
+	return nil
+}
+
+// install reads the installation's record, or writes it at the first start.
+func (n *Node) install(ctx context.Context) (installation, error) {
+	got, err := n.store.Get(ctx, kindInstallation, "this")
+	var i installation
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(got.Value, &i); err != nil {
+			return i, fmt.Errorf("decode the installation's record: %w", err)
+		}
+		if i.Account != n.config.Account {
+			return i, fmt.Errorf("the data folder belongs to account %s, not %s: pass --account-id %s, or another --data", i.Account, n.config.Account, i.Account)
+		}
+		return i, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return i, err
+	}
+	id, err := uuid.NewRandomFromReader(n.config.Rand)
+	if err != nil {
+		return i, err
+	}
+	i = installation{ID: id.String(), Account: n.config.Account}
+	value, err := json.Marshal(i)
+	if err != nil {
+		return i, err
+	}
+	_, err = n.store.Commit(ctx, new(store.Batch).Create(kindInstallation, "this", value))
+	return i, err
+}
+
+// buildDataPlanes makes the edge and the name server and shows them what the
+// store holds, before anything listens.
+func (n *Node) buildDataPlanes(ctx context.Context) error {
+	c := n.config
+	var err error
+	n.edge, err = edge.New(edge.Config{Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, Logger: c.Logger.With("part", "edge")})
+	if err != nil {
+		return err
+	}
+	addresses, err := gatewayAddresses(c)
+	if err != nil {
+		return err
+	}
+	n.names = nameserver.New(nameserver.Config{Addresses: addresses, Logger: c.Logger.With("part", "nameserver")})
+	n.publisher = &publisher{
+		store: n.store, authority: n.authority, revocations: n.edge.Revocations(), log: c.Logger.With("part", "publisher"),
+		feeds: []*feed{
+			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
+			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
+		},
+	}
+	return n.publisher.start(ctx)
+}
+
+func (n *Node) publishGateway(ctx context.Context, r store.Revision) error {
+	domains, apis, problems, err := n.gateway.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		n.config.Logger.Error("not served", "resource", p.Resource, "error", p.Err)
+	}
+	fallback, err := n.defaultCertificate(ctx, apis)
+	if err != nil {
+		return err
+	}
+	return n.edge.Publish(&snapshot.Snapshot{Revision: uint64(r), Domains: domains, APIs: apis, Default: fallback})
+}
+
+func (n *Node) publishZones(ctx context.Context, r store.Revision) error {
+	dns, err := n.zones.Compile(ctx)
+	if err != nil {
+		return err
+	}
+	dns.Revision = uint64(r)
+	return n.names.Publish(dns)
+}
+
+// bind opens every port, so that a port in use is noticed before anything is
+// made. Connections wait until serve.
+func (n *Node) bind(context.Context) (err error) {
+	c := n.config
+	if n.awsListener, err = listenTCP("the AWS endpoint", "--listen", c.Listen); err != nil {
+		return err
+	}
+	n.onStop("the AWS endpoint's port", closeOnce(n.awsListener))
+	if n.gatewayListener, err = listenTCP("the API gateway", "--gateway-listen", c.GatewayListen); err != nil {
+		return err
+	}
+	n.onStop("the gateway's port", closeOnce(n.gatewayListener))
+	if n.dnsListener, n.dnsPackets, err = listenDNS(c.DNSListen); err != nil {
+		return err
+	}
+	n.onStop("the name server's port", func(context.Context) error {
+		return errors.Join(ignoreClosed(n.dnsListener.Close()), ignoreClosed(n.dnsPackets.Close()))
+	})
+	n.endpoints = Endpoints{
+		Endpoint: "http://" + n.awsListener.Addr().String(), Gateway: n.gatewayListener.Addr().String(), DNS: n.dnsListener.Addr().String(),
+		Account: c.Account, CACert: filepath.Join(c.Data, localRootFile),
+	}
+	return nil
+}
+
+// serve starts everything that runs until Close.
+func (n *Node) serve(ctx context.Context) error {
+	c := n.config
+	if err := n.writeFiles(ctx); err != nil {
+		return err
+	}
+	handler, err := n.handler()
+	if err != nil {
+		return err
+	}
+	secure, err := n.endpointTLS(ctx)
+	if err != nil {
+		return err
+	}
+
+	running, end := context.WithCancel(context.Background())
+	n.onStop("background work", func(context.Context) error { end(); return nil })
+	n.background("publisher", func() error { n.publisher.run(running); return nil })
+	n.background("jobs", func() error { return n.jobRunner().Run(running) })
+	n.background("name server", func() error { return n.names.Serve(running, n.dnsPackets, n.dnsListener) })
+	n.background("API gateway", func() error { return n.edge.Serve(running, n.gatewayListener) })
+	n.onStop("the API gateway", n.edge.Shutdown)
+
+	n.server = &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
+		ErrorLog: errorLog(c.Logger.With("part", "endpoint")),
+	}
+	split := newSplitter(n.awsListener)
+	n.background("AWS endpoint", split.run)
+	n.background("AWS endpoint, HTTP", func() error { return ignoreServerClosed(n.server.Serve(split.plain)) })
+	n.background("AWS endpoint, HTTPS", func() error {
+		return ignoreServerClosed(n.server.Serve(tls.NewListener(split.secure, secure)))
+	})
+	n.onStop("the AWS endpoint", func(ctx context.Context) error {
+		if err := n.server.Shutdown(ctx); err != nil {
+			return errors.Join(err, n.server.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+// writeFiles keeps what other programs read: where the node listens, and the
+// local root's certificate.
+func (n *Node) writeFiles(ctx context.Context) error {
+	root, err := n.certificates.LocalRoot(ctx)
+	if err != nil {
+		return fmt.Errorf("read the local root: %w", err)
+	}
+	if err := writeDurably(n.endpoints.CACert, root); err != nil {
+		return err
+	}
+	if err := os.Chmod(n.endpoints.CACert, 0o644); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(n.endpoints, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeDurably(filepath.Join(n.config.Data, endpointsFile), append(text, '\n'))
+}
+
+func (n *Node) jobRunner() *jobs.Runner {
+	return &jobs.Runner{
+		Store: n.store, Now: n.config.Now, Logger: n.config.Logger.With("part", "jobs"), Holder: "node",
+		Jobs: []jobs.Job{
+			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
+			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
+			{Name: "invoke functions", Kinds: []string{functions.KindEvent}, Run: n.functions.RunQueue},
+		},
+	}
+}
+
+func (n *Node) handler() (http.Handler, error) {
+	return api.New(api.Config{
+		Services: []api.Service{
+			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
+			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity),
+		},
+		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,
+		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),
+		Settle: n.publisher.settle,
+	})
+}
+
+func (n *Node) requestID() string {
+	id, err := uuid.NewRandomFromReader(n.config.Rand)
+	if err != nil {
+		return uuid.Nil.String() // an id is for finding a log line; a call need not fail for it
+	}
+	return id.String()
+}
+
+func closeOnce(l net.Listener) func(context.Context) error {
+	return func(context.Context) error { return ignoreClosed(l.Close()) }
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func ignoreServerClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return ignoreClosed(err)
+}

@@ -1,0 +1,226 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"countersign/edge"
+	"countersign/edge/snapshot"
+	"countersign/keys"
+	"countersign/service/authority"
+	"countersign/service/certificates"
+	"countersign/service/functions"
+	"countersign/service/gateway"
+	"countersign/service/identity"
+	"countersign/service/objects"
+	"countersign/service/zones"
+)
+
+// keysAhead is how many RSA keys are made before anybody asks.
+const keysAhead = 4
+
+// buildServices makes the services in the order in which they need each other.
+// Where two need one another, the later one is reached through n when it is called.
+func (n *Node) buildServices(ctx context.Context) error {
+	c := n.config
+	fresh := n.store.Revision() == 0
+	master, err := masterKey(c, fresh)
+	if err != nil {
+		return err
+	}
+	if n.credentials, err = rootCredentials(c); err != nil {
+		return err
+	}
+	if _, err := n.install(ctx); err != nil {
+		return err
+	}
+	sealer := keys.NewSealer(master)
+	n.pool = keys.NewPool(keysAhead, c.Rand)
+	n.onStop("the key pool", func(context.Context) error { n.pool.Close(); return nil })
+
+	n.identity, err = identity.New(identity.Config{
+		Account: c.Account, RootAccessKeyID: n.credentials.AccessKeyID, RootSecretAccessKey: n.credentials.SecretAccessKey,
+		TokenKey: sealer.Derive("session tokens", 32), Dev: c.Dev, Now: c.Now, Rand: c.Rand,
+	})
+	if err != nil {
+		return err
+	}
+	n.objects = objects.New(objects.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
+	n.authority = authority.New(authority.Config{
+		Store: n.store, Sealer: sealer, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
+	})
+	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
+	n.certificates = certificates.New(certificates.Config{
+		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, net.DefaultResolver},
+		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
+		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
+	})
+	n.gateway = gateway.New(gateway.Config{
+		Store: n.store, Certificates: serverCertificates{n.certificates}, Objects: n.objects, Now: c.Now, Rand: c.Rand,
+		Derive: func(purpose string) [32]byte { return [32]byte(sealer.Derive(purpose, 32)) },
+	})
+	n.functions, err = functions.New(functions.Config{
+		Store: n.store, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint,
+		Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "lambda"),
+	})
+	if err != nil {
+		return err
+	}
+	n.onStop("functions", n.functions.Close)
+	return nil
+}
+
+// serverCertificates gives the gateway what it needs of the certificate inventory.
+type serverCertificates struct{ from *certificates.Service }
+
+func (s serverCertificates) ServerCertificate(ctx context.Context, arn string) (gateway.ServerCertificate, error) {
+	c, info, err := s.from.ServerCertificate(ctx, arn)
+	if err != nil {
+		return gateway.ServerCertificate{}, err
+	}
+	out := gateway.ServerCertificate{Type: info.Type, Status: info.Status}
+	if len(c.Certificate) > 0 {
+		out.TLS = &c
+	}
+	return out, nil
+}
+
+// invoker lets the edge invoke functions as API Gateway does: the function's
+// policy decides.
+type invoker struct{ functions *functions.Service }
+
+func (i invoker) Invoke(ctx context.Context, in edge.Invocation) ([]byte, string, error) {
+	payload, functionError, err := i.functions.InvokeFor(ctx, in.FunctionARN, in.SourceARN, "apigateway.amazonaws.com", in.Payload)
+	switch {
+	case errors.Is(err, functions.ErrNotPermitted):
+		err = fmt.Errorf("%w: %w", edge.ErrNotPermitted, err)
+	case errors.Is(err, functions.ErrThrottled):
+		err = fmt.Errorf("%w: %w", edge.ErrThrottled, err)
+	}
+	return payload, functionError, err
+}
+
+// resolver answers ACM's validation from the zones of this node first, and asks
+// the system's resolver for names that are in none of them.
+type resolver struct {
+	zones  *zones.Service
+	system *net.Resolver
+}
+
+func (r resolver) LookupCNAME(ctx context.Context, name string) (string, error) {
+	target, ours, err := r.zones.LookupCNAME(ctx, name)
+	if ours || err != nil {
+		return target, err
+	}
+	target, err = r.system.LookupCNAME(ctx, name)
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsNotFound {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if strings.EqualFold(strings.TrimSuffix(target, "."), strings.TrimSuffix(name, ".")) {
+		return "", nil // the name has no CNAME record
+	}
+	return target, nil
+}
+
+// defaultCertificate is what default endpoints (<api>.execute-api.<region>.
+// amazonaws.com) present: one of the local root for every Region that has an API.
+func (n *Node) defaultCertificate(ctx context.Context, apis map[string]*snapshot.API) (*tls.Certificate, error) {
+	seen := map[string]bool{}
+	var names []string
+	for _, a := range apis {
+		_, parent, _ := strings.Cut(a.Host, ".")
+		if !seen[parent] {
+			seen[parent] = true
+			names = append(names, "*."+parent)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	c, err := n.certificates.IssueLocal(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the default endpoints: %w", err)
+	}
+	return &c, nil
+}
+
+// endpointTLS is how the AWS endpoint speaks HTTPS.
+func (n *Node) endpointTLS(ctx context.Context) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	if n.config.TLSCertificate != "" {
+		c, err := tls.LoadX509KeyPair(n.config.TLSCertificate, n.config.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("HTTPS of the AWS endpoint: %w", err)
+		}
+		config.Certificates = []tls.Certificate{c}
+		return config, nil
+	}
+	names := []string{"localhost", "*.localhost", "*.s3.localhost", "127.0.0.1", "::1"}
+	if host, _, err := net.SplitHostPort(n.config.Listen); err == nil && host != "" && !loopback(n.config.Listen) {
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+			names = append(names, host)
+		}
+	}
+	c, err := n.certificates.IssueLocal(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("HTTPS of the AWS endpoint: %w", err)
+	}
+	config.Certificates = []tls.Certificate{c}
+	return config, nil
+}
+
+// gatewayAddresses are what names that point at the gateway resolve to.
+func gatewayAddresses(c Config) ([]netip.Addr, error) {
+	var addresses []netip.Addr
+	for _, text := range c.GatewayAddresses {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("--gateway-addresses: %w", err)
+		}
+		addresses = append(addresses, a)
+	}
+	if len(addresses) > 0 {
+		return addresses, nil
+	}
+	if host, _, err := net.SplitHostPort(c.GatewayListen); err == nil {
+		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
+			return []netip.Addr{a}, nil
+		}
+	}
+	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+}
+
+// listenDNS opens one port for UDP and TCP. With port 0 the system chooses one
+// that is free for both.
+func listenDNS(address string) (net.Listener, net.PacketConn, error) {
+	const what, flag = "the name server", "--dns-listen"
+	for attempt := 0; ; attempt++ {
+		l, err := listenTCP(what, flag, address)
+		if err != nil {
+			return nil, nil, err
+		}
+		packets, err := net.ListenPacket("udp", l.Addr().String())
+		if err == nil {
+			return l, packets, nil
+		}
+		l.Close()
+		if !strings.HasSuffix(address, ":0") || attempt == 10 {
+			return nil, nil, listenError(what+" (UDP)", flag, address, err)
+		}
+	}
+}
+
+// errorLog carries what net/http says of broken connections to the log.
+func errorLog(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }
