@@ -201,6 +201,13 @@ func adjust(op *shape.Operation, v reflect.Value, in bool) {
 	if f := v.FieldByName(op.ChecksumAlgorithmMember); in && f.IsValid() && f.Len() > 0 {
 		f.SetString("SHA256")
 	}
+	// Two members for one header.
+	if f := v.FieldByName("ExpiresString"); f.IsValid() {
+		f.SetZero()
+		if t := v.FieldByName("Expires").Interface().(*time.Time); t != nil {
+			f.Set(reflect.ValueOf(aws.String(t.Format(http.TimeFormat))))
+		}
+	}
 	// A stream has a length and a type, even when it is empty.
 	if op.StreamsInput() && in || op.StreamsOutput() && !in {
 		n := int64(0)

@@ -268,7 +268,10 @@ func (p *plan) present(v reflect.Value) (reflect.Value, bool) {
 	return v, true
 }
 
-var repetition = regexp.MustCompile(`\{\d+,\d+\}`)
+var (
+	repetition = regexp.MustCompile(`\{\d+,\d+\}`)
+	javaEscape = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+)
 
 // A rule is the constraints of a scalar shape, or the size of a list or map.
 type rule struct {
@@ -301,6 +304,7 @@ func ruleOf(s *shape.Shape) *rule {
 // A repetition beyond Go's limit of 1000 loses its upper bound, which the
 // length constraint beside it states again in every model so far.
 func compilePattern(pattern string) (*regexp.Regexp, error) {
+	pattern = javaEscape.ReplaceAllString(pattern, `\x{$1}`)
 	pattern = repetition.ReplaceAllStringFunc(pattern, func(r string) string {
 		low, high, _ := strings.Cut(r[1:len(r)-1], ",")
 		if n, err := strconv.Atoi(high); err != nil || n <= 1000 {

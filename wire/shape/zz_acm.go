@@ -55,7 +55,7 @@ func table_acm() *rawModel {
 var shapes_acm = []rawShape{
 	0: {name: "AccessDeniedException", t: Structure, members: []rawMember{
 		{name: "Message", shape: 117},
-	}, exception: true},
+	}, exception: true, status: 403},
 	1: {name: "AcmCertificateMetadata", t: Structure, members: []rawMember{
 		{name: "CreatedAt", shape: 123},
 		{name: "Exported", shape: 87},

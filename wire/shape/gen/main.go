@@ -17,11 +17,11 @@ import (
 
 // services lists the models to generate. The version is botocore's folder.
 var services = []service{
-	{id: "acm", version: "2015-12-08"},
+	{id: "acm", version: "2015-12-08", fix: fixACM},
 	{id: "acm-pca", version: "2017-08-22", sdk: "acmpca"},
 	{id: "apigatewayv2", version: "2018-11-29"},
 	{id: "lambda", version: "2015-03-31"},
-	{id: "route53", version: "2013-04-01"},
+	{id: "route53", version: "2013-04-01", fix: fixRoute53},
 	{id: "s3", version: "2006-03-01", fix: fixS3},
 	{id: "sts", version: "2011-06-15"},
 }

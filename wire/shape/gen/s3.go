@@ -16,6 +16,17 @@ func fixS3(m *model) {
 		m.Shapes[n].Union = true
 	}
 
+	// The SDK has Expires as a time, and in answers also as the text that was
+	// received, which wins.
+	m.Shapes["Expires"].Type = "timestamp"
+	m.Shapes["ExpiresString"] = &shape{Type: "string"}
+	for _, n := range []string{"GetObjectOutput", "HeadObjectOutput"} {
+		m.Shapes[n].Members = append(m.Shapes[n].Members, member{
+			name: "ExpiresString",
+			ref:  ref{Shape: "ExpiresString", Location: "header", LocationName: "Expires"},
+		})
+	}
+
 	// The roots of answers, from the API reference of each operation: botocore
 	// does not look at them, other clients may.
 	m.responseRoots = map[string]string{

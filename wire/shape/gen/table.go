@@ -73,7 +73,9 @@ type shape struct {
 	}
 }
 
-type members []struct {
+type members []member
+
+type member struct {
 	name string
 	ref
 }
@@ -89,10 +91,7 @@ func (m *members) UnmarshalJSON(b []byte) error {
 		if err := json.Unmarshal(e.value, &r); err != nil {
 			return fmt.Errorf("member %s: %w", e.key, err)
 		}
-		*m = append(*m, struct {
-			name string
-			ref
-		}{e.key, r})
+		*m = append(*m, member{e.key, r})
 	}
 	return nil
 }
