@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 
 	"countersign/store"
 )
@@ -102,12 +101,12 @@ func (s *Store) List(ctx context.Context, kind, prefix, after string, limit int)
 // prefixEnd is the first key that sorts after every key with the prefix; there
 // is none when the prefix is all 0xff.
 func prefixEnd(prefix string) (string, bool) {
-	trimmed := strings.TrimRight(prefix, "\xff")
-	if trimmed == "" {
-		return "", false
+	for last := len(prefix) - 1; last >= 0; last-- {
+		if prefix[last] != 0xff {
+			return prefix[:last] + string([]byte{prefix[last] + 1}), true
+		}
 	}
-	last := len(trimmed) - 1
-	return trimmed[:last] + string([]byte{trimmed[last] + 1}), true
+	return "", false
 }
 
 // sqlLimit is limit as SQLite counts: -1 for all.

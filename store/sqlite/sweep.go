@@ -9,7 +9,7 @@ import (
 const (
 	stepRecords = 500
 	stepBlobs   = 64
-	stepChunks  = 64
+	stepChunks  = 16 // 8 MiB
 )
 
 // blobGrace is how long a blob lives that nobody keeps.

@@ -220,17 +220,12 @@ func testClosing(t *testing.T, open Opener) {
 	}
 
 	waited := make(chan error, 1)
-	newest := b.Revision()
 	go func() {
-		for { // until it ends: commits below wake it
-			at, err := b.Wait(t.Context(), newest)
-			if err != nil {
+		for at := b.Revision(); ; {
+			var err error
+			if at, err = b.Wait(t.Context(), at); err != nil {
 				waited <- err
 				return
-			}
-			_ = at
-			if b.Revision() > newest {
-				newest = b.Revision()
 			}
 		}
 	}()

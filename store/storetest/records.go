@@ -67,8 +67,8 @@ func testRecords(t *testing.T, open Opener) {
 
 func testListing(t *testing.T, open Opener) {
 	b := newBed(t, open)
-	keys := []string{"", "\x00", "a", "a\x00", "a\x00\xff", "a/", "a/1", "a/2", "a/\xff", "a/\xff\xff", "a0", "b", "\xff", "\xff\x00", "\xff\xff", "\xff\xff\x01"}
-	for i, key := range []int{7, 3, 0, 15, 4, 8, 2, 11, 9, 1, 14, 5, 13, 10, 6, 12} {
+	keys := []string{"", "\x00", "a", "a\x00", "a\x00\xff", "a/", "a/1", "a/2", "a/\xfe", "a/\xff", "a/\xff\xff", "a0", "b", "\xff", "\xff\x00", "\xff\xff", "\xff\xff\x01"}
+	for i, key := range []int{7, 3, 0, 15, 4, 8, 2, 16, 11, 9, 1, 14, 5, 13, 10, 6, 12} {
 		b.commit(batch().Put("k", keys[key], []byte(fmt.Sprint(i))))
 	}
 	b.commit(batch().Put("j", "a/1", nil).Put("l", "a/1", nil)) // never in the way

@@ -60,7 +60,7 @@ func testWaiting(t *testing.T, open Opener) {
 		for at := from; at < last; {
 			next, err := b.Wait(t.Context(), at)
 			if err != nil || next <= at {
-				done <- fmt.Errorf("Wait after %d: got %d, %v", at, next, err)
+				done <- fmt.Errorf("waiting after %d: got %d, %v", at, next, err)
 				return
 			}
 			at = next
