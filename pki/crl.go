@@ -279,7 +279,7 @@ func parseScope(der []byte) (scope, error) {
 	bad := errors.New("the CRL has a malformed issuing distribution point")
 	s := scope{present: true}
 	input := cryptobyte.String(der)
-	var seq, point cryptobyte.String
+	var seq, point, content cryptobyte.String
 	var named, reasons bool
 	if !input.ReadASN1(&seq, cbasn1.SEQUENCE) || !input.Empty() ||
 		!seq.ReadOptionalASN1(&point, &named, cbasn1.Tag(0).ContextSpecific().Constructed()) {
@@ -297,7 +297,7 @@ func parseScope(der []byte) (scope, error) {
 		}
 	}
 	if !readFlag(&seq, 1, &s.onlyUser) || !readFlag(&seq, 2, &s.onlyCA) ||
-		!seq.ReadOptionalASN1(nil, &reasons, cbasn1.Tag(3).ContextSpecific()) ||
+		!seq.ReadOptionalASN1(&content, &reasons, cbasn1.Tag(3).ContextSpecific()) ||
 		!readFlag(&seq, 4, &s.indirect) || !readFlag(&seq, 5, &s.onlyAttribute) || !seq.Empty() {
 		return scope{}, bad
 	}
@@ -355,12 +355,12 @@ func parseDistributionPoints(der []byte) (uris []string, others bool, err error)
 		return nil, false, bad
 	}
 	for !seq.Empty() {
-		var point, name cryptobyte.String
+		var point, name, content cryptobyte.String
 		var named, reasons, issuer bool
 		if !seq.ReadASN1(&point, cbasn1.SEQUENCE) ||
 			!point.ReadOptionalASN1(&name, &named, cbasn1.Tag(0).ContextSpecific().Constructed()) ||
-			!point.ReadOptionalASN1(nil, &reasons, cbasn1.Tag(1).ContextSpecific()) ||
-			!point.ReadOptionalASN1(nil, &issuer, cbasn1.Tag(2).ContextSpecific().Constructed()) || !point.Empty() {
+			!point.ReadOptionalASN1(&content, &reasons, cbasn1.Tag(1).ContextSpecific()) ||
+			!point.ReadOptionalASN1(&content, &issuer, cbasn1.Tag(2).ContextSpecific().Constructed()) || !point.Empty() {
 			return nil, false, bad
 		}
 		if !named {

@@ -188,11 +188,12 @@ func (e *entity) inspectAuthorityKey() *fault {
 	}
 	input := cryptobyte.String(value)
 	var seq cryptobyte.String
+	var content cryptobyte.String
 	var key, issuer, serial bool
 	if !input.ReadASN1(&seq, cbasn1.SEQUENCE) ||
-		!seq.ReadOptionalASN1(nil, &key, cbasn1.Tag(0).ContextSpecific()) ||
-		!seq.ReadOptionalASN1(nil, &issuer, cbasn1.Tag(1).ContextSpecific().Constructed()) ||
-		!seq.ReadOptionalASN1(nil, &serial, cbasn1.Tag(2).ContextSpecific()) || !seq.Empty() {
+		!seq.ReadOptionalASN1(&content, &key, cbasn1.Tag(0).ContextSpecific()) ||
+		!seq.ReadOptionalASN1(&content, &issuer, cbasn1.Tag(1).ContextSpecific().Constructed()) ||
+		!seq.ReadOptionalASN1(&content, &serial, cbasn1.Tag(2).ContextSpecific()) || !seq.Empty() {
 		return faultf(Invalid, "has a malformed authority key identifier")
 	}
 	if !key || issuer != serial {
