@@ -32,13 +32,14 @@ type exchange struct {
 	start time.Time
 
 	call     call.Call
-	service  *service         // whose error form applies; never nil after route
+	service  *service         // whose error form applies
 	op       *shape.Operation // nil until it is known
 	verified bool             // the signature holds
 	answered bool             // the head of the answer is out
 }
 
 func (x *exchange) serve() {
+	x.service = x.s.fallback(x.r)
 	x.call = call.Call{
 		RequestID: x.s.cfg.NewRequestID(),
 		Account:   x.s.cfg.Account,
@@ -69,10 +70,11 @@ func (x *exchange) serve() {
 // run carries the request to its answer.
 func (x *exchange) run() (*wire.Response, error) {
 	claim, err := sigv4.Parse(x.r)
-	if x.service = x.s.route(x.r, claim); x.service == nil {
-		x.service = x.s.fallback(x.r)
+	found := x.s.route(x.r, claim)
+	if found == nil {
 		return nil, x.s.unknownService(claim)
 	}
+	x.service = found
 	x.call.Service = x.service.model.SigningName
 	if err != nil {
 		return nil, x.service.family.refuse(err, x.r)

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -367,6 +370,56 @@ func TestDocumentsAreChecked(t *testing.T) {
 	} {
 		if res, body := n.signed(t, "s3", "POST", "/bucket?delete", doc, tt.header, tt.value); res.StatusCode != 400 || !strings.Contains(body, "<Code>"+tt.code+"</Code>") {
 			t.Errorf("%s: %d %s", tt.header, res.StatusCode, body)
+		}
+	}
+}
+
+// A client that asks first sends its body only after a good signature.
+func TestExpectContinue(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, (*httptest.Server).Start)
+	for _, secret := range []string{testSecret, "wrong"} {
+		req, err := http.NewRequest("PUT", n.URL+"/bucket/asked", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Length", "5")
+		sigv4.Sign(req, sigv4.Credentials{AccessKeyID: testKey, SecretAccessKey: secret}, testRegion, "s3", n.now(), sigv4.HashPayload([]byte("hello")))
+		conn, err := net.Dial("tcp", n.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var head bytes.Buffer
+		fmt.Fprintf(&head, "PUT /bucket/asked HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\n", req.Host)
+		if err := req.Header.Write(&head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write(append(head.Bytes(), "\r\n"...)); err != nil {
+			t.Fatal(err)
+		}
+		answer := bufio.NewReader(conn)
+		line, err := answer.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secret == "wrong" {
+			if !strings.Contains(line, " 403 ") {
+				t.Errorf("a wrong signature is answered %q", line)
+			}
+			continue
+		}
+		if !strings.Contains(line, " 100 ") {
+			t.Fatalf("a good signature is answered %q", line)
+		}
+		if _, err := answer.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if line, err = answer.ReadString('\n'); err != nil || !strings.Contains(line, " 200 ") {
+			t.Errorf("after the body: %q, %v", line, err)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (n *node) lastCall(t *testing.T) call.Call {
 	return n.calls[len(n.calls)-1]
 }
 
-func startNode(t *testing.T, start func(*httptest.Server), change ...func(*Config)) *node {
+func startNode(t testing.TB, start func(*httptest.Server), change ...func(*Config)) *node {
 	t.Helper()
 	n := &node{bucket: &memory{objects: map[string]object{}}}
 	id, err := identity.New(identity.Config{

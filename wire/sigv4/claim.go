@@ -196,6 +196,10 @@ func (c *Claim) set(credential, signedHeaders, signature, at string) error {
 	if !plain(c.AccessKeyID) || !plain(c.Region) || !plain(c.Service) {
 		return refuse(Malformed, "the Credential holds characters that no credential has.")
 	}
+	if len(c.Region) > 32 || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		// It becomes a part of ARNs.
+		return refuse(Scope, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'.", clip(c.Region)))
+	}
 	if p[k+3] != terminator {
 		return refuse(Scope, "Credential should be scoped with a valid terminator: 'aws4_request'.")
 	}
