@@ -98,10 +98,10 @@ func strip(h http.Header) {
 	}
 }
 
-// headerSize is what the request line and the headers took on the wire, about:
-// as HTTP/1.1 would have them.
+// headerSize is what the request line and the headers have, as HTTP/1.1 would
+// write them, without the empty line.
 func headerSize(r *http.Request) int {
-	n := len(r.Method) + len(r.RequestURI) + len(" ") + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(r.Host) + len("\r\n")
+	n := len(r.Method) + len(r.RequestURI) + len(" ") + len(" HTTP/1.1\r\n") + len("Host: \r\n") + len(r.Host)
 	for name, values := range r.Header {
 		for _, v := range values {
 			n += len(name) + len(": \r\n") + len(v)

@@ -50,13 +50,14 @@ func (e *Edge) Serve(ctx context.Context, l net.Listener) error {
 	}
 	limits := e.cfg.Limits
 	s.http = &http.Server{
-		Handler:           e,
-		ConnContext:       withConn,
-		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
-		MaxHeaderBytes:    limits.HeaderBytes,
-		ReadHeaderTimeout: limits.HeaderTimeout,
-		IdleTimeout:       limits.IdleTimeout,
-		WriteTimeout:      limits.WriteTimeout,
+		Handler:                      e,
+		DisableGeneralOptionsHandler: true, // OPTIONS * passes the same checks as everything
+		ConnContext:                  withConn,
+		ErrorLog:                     slog.NewLogLogger(e.log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes:               limits.HeaderBytes,
+		ReadHeaderTimeout:            limits.HeaderTimeout,
+		IdleTimeout:                  limits.IdleTimeout,
+		WriteTimeout:                 limits.WriteTimeout,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: limits.Streams,
 			SendPingTimeout:      30 * time.Second,

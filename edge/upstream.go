@@ -238,7 +238,7 @@ func (c *upstreamConn) roundTrip(call *upstreamCall) (response *http.Response, k
 		if response, err = http.ReadResponse(c.reader, &call.request); err != nil {
 			return nil, false, false, fmt.Errorf("read response: %w", err)
 		}
-		if response.StatusCode >= 200 {
+		if response.StatusCode < 100 || response.StatusCode >= 200 {
 			break
 		}
 		if response.StatusCode == http.StatusSwitchingProtocols {
