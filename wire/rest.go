@@ -258,13 +258,17 @@ func encodeREST(op *shape.Operation, p *plan, v reflect.Value, res *Response) er
 	if op.Output != nil && op.Output.Payload != nil && p != nil {
 		return encodePayload(op, p, v, res)
 	}
-	// No content: by status, or because nothing in the model would be in it.
-	// A JSON service sends an empty object where the model has an output.
-	if res.Status == http.StatusNoContent || op.Method == http.MethodHead || !body && (isXML || p == nil) {
+	// No content: by status, or because the model has none. An output without
+	// members is an empty object or root element all the same, but not in S3.
+	if res.Status == http.StatusNoContent || op.Method == http.MethodHead || op.Output == nil || op.Model.ID == "s3" && !body {
 		return nil
 	}
 	if !isXML {
 		res.Header.Set("Content-Type", "application/json")
+		if p == nil {
+			res.Body = []byte("{}")
+			return nil
+		}
 		w := jsonWriter{timestamps: "unixTimestamp"}
 		err := w.structure(p, v, nil)
 		res.Body = w.buf
@@ -278,11 +282,15 @@ func encodeREST(op *shape.Operation, p *plan, v reflect.Value, res *Response) er
 		e.timestamps = iso8601Millis
 	}
 	w.open(op.OutputRoot, op.Model.XMLNamespace)
-	if op.Model.ID == "s3" && op.Name == "GetBucketLocation" {
+	switch {
+	case p == nil:
+	case op.Model.ID == "s3" && op.Name == "GetBucketLocation":
 		// The one answer whose root element is its only member's value.
 		w.text(text(p.fields[0].plan, v.Field(p.fields[0].index), ""))
-	} else if err := e.members(p, v); err != nil {
-		return err
+	default:
+		if err := e.members(p, v); err != nil {
+			return err
+		}
 	}
 	w.close(op.OutputRoot)
 	res.Body = w.buf

@@ -36,7 +36,7 @@ func parseXML(body []byte) (*node, error) {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	var root *node
 	var stack []*node
-	var text []strings.Builder
+	var text [][]byte
 	for {
 		t, err := d.Token()
 		if err == io.EOF {
@@ -60,14 +60,14 @@ func parseXML(body []byte) (*node, error) {
 				root = n
 			}
 			stack = append(stack, n)
-			text = append(text, strings.Builder{})
+			text = append(text, nil)
 		case xml.EndElement:
 			top := len(stack) - 1
-			stack[top].text = text[top].String()
+			stack[top].text = string(text[top])
 			stack, text = stack[:top], text[:top]
 		case xml.CharData:
 			if len(stack) > 0 {
-				text[len(text)-1].Write(t)
+				text[len(text)-1] = append(text[len(text)-1], t...)
 			} else if len(bytes.TrimSpace(t)) > 0 {
 				return nil, broken("the XML has text outside its root element")
 			}
