@@ -274,9 +274,8 @@ func (u *upload) choose(listed []types.CompletedPart, have []part) ([]part, erro
 		return refuse(400, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.").
 			field("UploadId", u.ID).field("PartNumber", decimal(number))
 	}
-	var chosen []part
 	last := 0
-	for i, l := range listed {
+	for _, l := range listed {
 		number := int(aws.ToInt32(l.PartNumber))
 		if number < 1 || number > maxParts {
 			return nil, invalidArgument("PartNumber must be >= 1 and <= 10000", "partNumber", decimal(number))
@@ -285,6 +284,10 @@ func (u *upload) choose(listed []types.CompletedPart, have []part) ([]part, erro
 			return nil, refuse(400, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number.").field("UploadId", u.ID)
 		}
 		last = number
+	}
+	var chosen []part
+	for _, l := range listed {
+		number := int(aws.ToInt32(l.PartNumber))
 		p, ok := byNumber[number]
 		if !ok || strings.Trim(aws.ToString(l.ETag), `"`) != p.ETag {
 			return nil, invalid(number).field("ETag", strings.Trim(aws.ToString(l.ETag), `"`))
@@ -299,11 +302,13 @@ func (u *upload) choose(listed []types.CompletedPart, have []part) ([]part, erro
 		case value != "" && u.Algorithm != "" && (name != p.Checksum.Algorithm || value != p.Checksum.Value):
 			return nil, invalid(number)
 		}
-		if i < len(listed)-1 && p.Size < minPart {
-			return nil, refuse(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
-				field("ProposedSize", decimal(p.Size)).field("MinSizeAllowed", decimal(int64(minPart))).field("PartNumber", decimal(number)).field("ETag", p.ETag)
-		}
 		chosen = append(chosen, p)
+	}
+	for _, p := range chosen[:len(chosen)-1] {
+		if p.Size < minPart {
+			return nil, refuse(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size").
+				field("ProposedSize", decimal(p.Size)).field("MinSizeAllowed", decimal(int64(minPart))).field("PartNumber", decimal(p.Number)).field("ETag", p.ETag)
+		}
 	}
 	return chosen, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -77,6 +78,11 @@ func (s *Service) policied(ctx context.Context, name, expected *string) (*bucket
 	return bk, nil
 }
 
+var (
+	errPrincipal = errors.New("not a principal")
+	errNotScalar = errors.New("neither string, number nor boolean")
+)
+
 // A policyDocument is as much of a bucket policy as its form needs.
 type policyDocument struct {
 	Version   string
@@ -129,7 +135,7 @@ func (s *scalar) UnmarshalJSON(b []byte) error {
 		*s = scalar(b)
 		return nil
 	}
-	return &json.UnmarshalTypeError{Value: "object"}
+	return errNotScalar
 }
 
 // A principal is "*", or kinds of principal with their names.
@@ -142,17 +148,17 @@ func (p *principal) UnmarshalJSON(b []byte) error {
 	var star string
 	if json.Unmarshal(b, &star) == nil {
 		if star != "*" {
-			return &json.UnmarshalTypeError{Value: "string"}
+			return errPrincipal
 		}
 		p.Everyone = true
 		return nil
 	}
-	if err := json.Unmarshal(b, &p.Names); err != nil {
-		return err
+	if json.Unmarshal(b, &p.Names) != nil {
+		return errPrincipal
 	}
 	for kind, names := range p.Names {
 		if !slices.Contains([]string{"AWS", "Service", "Federated", "CanonicalUser"}, kind) || len(names) == 0 {
-			return &json.UnmarshalTypeError{Value: "object"}
+			return errPrincipal
 		}
 		if kind == "AWS" && slices.Contains(names, "*") {
 			p.Everyone = true
@@ -181,11 +187,11 @@ func parsePolicy(document, bucket string) (*policyDocument, error) {
 	p := new(policyDocument)
 	if err := strictly([]byte(document), p); err != nil {
 		// The texts of encoding/json name our types; what a client can use of them is the field.
-		switch {
-		case strings.Contains(err.Error(), "unknown field"):
-			return nil, malformed("Policy has an unknown element: " + err.Error()[strings.LastIndex(err.Error(), " ")+1:])
-		case strings.Contains(err.Error(), "rincipal"):
+		if errors.Is(err, errPrincipal) {
 			return nil, malformed("Invalid principal in policy")
+		}
+		if _, element, ok := strings.Cut(err.Error(), "unknown field "); ok {
+			return nil, malformed("Policy has an unknown element: " + element)
 		}
 		return nil, malformed("This policy contains invalid Json")
 	}
