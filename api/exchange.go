@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"countersign/call"
@@ -205,6 +206,10 @@ func (x *exchange) answer(res *wire.Response, err error) {
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
 	for name, values := range h {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			// boto3 takes the name of an object's metadata as it is spelt here.
+			name = strings.ToLower(name)
+		}
 		x.w.Header()[name] = values
 	}
 	x.answered = true

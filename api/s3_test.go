@@ -37,6 +37,7 @@ type object struct {
 	length   int64
 	trailer  map[string]string
 	acl      string
+	metadata map[string]string
 }
 
 func (m *memory) get(t *testing.T, name string) object {
@@ -58,7 +59,7 @@ func (m *memory) service(n *node) Service {
 			if err != nil {
 				return nil, err
 			}
-			o := object{bytes: b, encoding: in.ContentEncoding, length: aws.ToInt64(in.ContentLength), acl: string(in.ACL)}
+			o := object{bytes: b, encoding: in.ContentEncoding, length: aws.ToInt64(in.ContentLength), acl: string(in.ACL), metadata: in.Metadata}
 			if body, ok := in.Body.(interface{ Trailer() map[string]string }); ok {
 				o.trailer = body.Trailer()
 			}
@@ -75,7 +76,7 @@ func (m *memory) service(n *node) Service {
 			if !ok {
 				return nil, gone{}
 			}
-			out := &s3.GetObjectOutput{Body: io.NopCloser(bytes.NewReader(o.bytes)), ContentLength: aws.Int64(int64(len(o.bytes))), LastModified: aws.Time(time.Unix(1e9, 0))}
+			out := &s3.GetObjectOutput{Metadata: o.metadata, Body: io.NopCloser(bytes.NewReader(o.bytes)), ContentLength: aws.Int64(int64(len(o.bytes))), LastModified: aws.Time(time.Unix(1e9, 0))}
 			if aws.ToString(in.Range) == "bytes=1-2" {
 				out.Body, out.ContentLength, out.ContentRange = io.NopCloser(bytes.NewReader(o.bytes[1:3])), aws.Int64(2), aws.String("bytes 1-2/5")
 			}
@@ -337,6 +338,36 @@ func TestS3Errors(t *testing.T) {
 	}
 	if err == nil {
 		t.Error("a short object looked whole")
+	}
+}
+
+// boto3 shows the names of metadata as the answer spells them, and AWS spells
+// them in lower case.
+func TestMetadataNamesAreLowerCase(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, (*httptest.Server).Start)
+	if _, err := n.s3().PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("bucket"), Key: aws.String("k"), Metadata: map[string]string{"Colour-Of": "Red"}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.bucket.get(t, "bucket/k").metadata; len(got) != 1 || got["colour-of"] != "Red" {
+		t.Errorf("metadata came as %v", got)
+	}
+	conn, err := net.Dial("tcp", n.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	req, err := http.NewRequest("GET", n.URL+"/bucket/k", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sigv4.Sign(req, sigv4.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}, testRegion, "s3", n.now(), sigv4.EmptyHash)
+	req.Close = true
+	if err := req.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := io.ReadAll(conn); err != nil || !bytes.Contains(raw, []byte("\r\nx-amz-meta-colour-of: Red\r\n")) {
+		t.Errorf("%s, %v", raw, err)
 	}
 }
 

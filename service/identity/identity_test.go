@@ -192,3 +192,32 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// Nobody makes a token without the key.
+func FuzzSessionToken(f *testing.F) {
+	c := newClock()
+	s, err := identity.New(identity.Config{
+		Account: account, RootAccessKeyID: "AKIAROOT", RootSecretAccessKey: "root secret",
+		TokenKey: bytes.Repeat([]byte{7}, 32), Now: c.now, Rand: rand.Reader,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	id, _, token, _, err := s.Session(context.Background(), "arn:aws:iam::123456789012:role/worker", "one", time.Hour)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(id, token[:len(token)-4])
+	f.Add("ASIA", "")
+	f.Add("AKIAROOT", "")
+	f.Fuzz(func(t *testing.T, gotID, gotToken string) {
+		got, err := s.Credential(t.Context(), gotID, gotToken)
+		switch {
+		case err == nil && (gotID == "AKIAROOT" && gotToken == "" || gotID == id && gotToken == token):
+		case err == nil:
+			t.Fatalf("a credential out of nothing: %+v", got)
+		case !errors.Is(err, identity.ErrUnknownKey) && !errors.Is(err, identity.ErrInvalidToken):
+			t.Fatalf("got %v", err)
+		}
+	})
+}

@@ -66,7 +66,8 @@ func Parse(r *http.Request) (*Claim, error) {
 	case len(algorithm)+len(signature) > 0:
 		return parsePresigned(r, query)
 	case len(query.values("AWSAccessKeyId")) > 0 && len(query.values("Signature")) > 0:
-		return nil, refuse(Unsupported, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+		// What AWS CLI version 1 and boto3 make of "presign" unless told otherwise.
+		return nil, refuse(Unsupported, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256. (boto3 and AWS CLI version 1: set s3.signature_version to s3v4.)")
 	}
 	return nil, refuse(Missing, "Missing Authentication Token")
 }

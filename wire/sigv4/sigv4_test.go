@@ -29,7 +29,7 @@ func listen(t *testing.T, check func(*http.Request) error) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := check(r); err != nil {
-			http.Error(w, err.Error(), 403)
+			http.Error(w, err.Error(), http.StatusForbidden)
 		}
 	}))
 	t.Cleanup(s.Close)
