@@ -68,15 +68,17 @@ func (m *Model) Route(method, path string, query url.Values, header http.Header)
 	var bestScore score
 	selected := false
 	var fitting []*Operation
-	for _, o := range m.Operations {
-		if _, ok := o.Labels(path); !ok {
+	for _, ops := range m.paths {
+		if _, ok := ops[0].Labels(path); !ok {
 			continue
 		}
-		for _, p := range o.Query {
-			selected = selected || p.Value == "" && query.Has(p.Name)
-		}
-		if o.Method == method {
-			fitting = append(fitting, o)
+		for _, o := range ops {
+			for _, p := range o.Query {
+				selected = selected || p.Value == "" && query.Has(p.Name)
+			}
+			if o.Method == method {
+				fitting = append(fitting, o)
+			}
 		}
 	}
 	for _, o := range fitting {

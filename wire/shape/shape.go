@@ -43,6 +43,8 @@ type Model struct {
 	XMLNamespace   string // of answers; RESTXML and Query
 	Operations     map[string]*Operation
 	Errors         map[string]*Shape // modelled exceptions by shape name, which is also the Go type's name
+
+	paths [][]*Operation // operations by path pattern, for Route
 }
 
 // An Operation is one call that a service offers.
@@ -328,6 +330,7 @@ func link(id string, r *rawModel) *Model {
 			m.Errors[s.Name] = s
 		}
 	}
+	byPath := map[string]int{}
 	for _, ro := range r.operations {
 		o := &Operation{
 			Model: m, Name: ro.name, Method: ro.method, Status: ro.status, InputRoot: ro.inputRoot, OutputRoot: ro.outputRoot,
@@ -350,6 +353,13 @@ func link(id string, r *rawModel) *Model {
 			o.Query = append(o.Query, Param{name, value})
 		}
 		m.Operations[o.Name] = o
+		i, ok := byPath[o.Path]
+		if !ok {
+			i = len(m.paths)
+			byPath[o.Path] = i
+			m.paths = append(m.paths, nil)
+		}
+		m.paths[i] = append(m.paths[i], o)
 	}
 	return m
 }
