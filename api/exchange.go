@@ -56,7 +56,7 @@ func (x *exchange) serve() {
 		// A panic in an operation costs its caller an answer, and nobody else.
 		switch v := recover(); {
 		case v == nil:
-		case v == http.ErrAbortHandler || x.answered: //nolint:errorlint // net/http compares so
+		case v == http.ErrAbortHandler || x.answered:
 			panic(http.ErrAbortHandler)
 		default:
 			x.s.cfg.Logger.Error("panic", "request", x.call.RequestID, "service", x.call.Service, "operation", x.call.Operation,
@@ -138,12 +138,11 @@ func (x *exchange) verify(claim *sigv4.Claim) (*wire.Request, error) {
 	if err := claim.CheckTime(x.s.cfg.Now(), allowed); err != nil {
 		return nil, f.refuse(err, x.r)
 	}
+	x.call.Principal.AccessKeyID = claim.AccessKeyID // for the log; nobody yet
 	credential, err := x.s.cfg.Credentials(x.r.Context(), claim.AccessKeyID, claim.Token)
 	if err != nil {
 		return nil, f.refuseKey(err, claim)
 	}
-	x.call.Principal = credential.Principal
-
 	in := &wire.Request{Path: escapedPath(x.r), Query: x.r.URL.Query(), Header: x.r.Header}
 	var hash string
 	if f == familyS3 {
@@ -163,6 +162,7 @@ func (x *exchange) verify(claim *sigv4.Claim) (*wire.Request, error) {
 	if err != nil {
 		return nil, f.refuse(err, x.r)
 	}
+	x.call.Principal = credential.Principal
 	if f == familyS3 {
 		return in, prepareS3(x.r, in, claim, hash, proof)
 	}
@@ -222,7 +222,7 @@ func (x *exchange) answer(res *wire.Response, err error) {
 		}
 		res.Stream.Close()
 	} else if !bodiless {
-		x.w.Write(res.Body) //nolint:errcheck // the caller has gone
+		_, _ = x.w.Write(res.Body) // it fails when the caller has gone
 	}
 	x.log(res.Status, code, took, cut)
 	if cut {
@@ -240,7 +240,7 @@ func hostID(requestID string) string {
 // encodeError also logs what the caller is not told.
 func (x *exchange) encodeError(err error) *wire.Response {
 	var known smithy.APIError
-	if !errors.As(err, &known) {
+	if !errors.As(err, &known) && x.r.Context().Err() == nil { // else the caller hung up, and that is why
 		x.s.cfg.Logger.Error("internal failure", "request", x.call.RequestID, "service", x.call.Service,
 			"operation", x.call.Operation, "error", err)
 	}
@@ -260,7 +260,7 @@ func (x *exchange) errorCode(err error) string {
 }
 
 // log writes the one line of a request. Bodies, resources, signatures and
-// tokens are not in it.
+// tokens are not in it. A line without a principal has a key that proved nothing.
 func (x *exchange) log(status int, code string, took time.Duration, cut bool) {
 	level := slog.LevelInfo
 	if status >= 500 && status != http.StatusNotImplemented || cut {
@@ -271,6 +271,7 @@ func (x *exchange) log(status int, code string, took time.Duration, cut bool) {
 		slog.String("service", x.call.Service),
 		slog.String("operation", x.call.Operation),
 		slog.String("principal", x.call.Principal.ARN),
+		slog.String("key", x.call.Principal.AccessKeyID),
 		slog.String("source", x.call.Source.String()),
 		slog.Int("status", status),
 		slog.Duration("took", took),
