@@ -23,33 +23,34 @@ type rule struct {
 	from, to string
 	except   []string // packages below to that are allowed
 	reason   string
+	exempt   string // a package below from that the rule is not for
 }
 
 var rules = []rule{
-	{"service", "service", nil, "a service never imports a sibling: it declares the few methods it needs, and node passes the sibling in"},
-	{"service", "wire", nil, "SDK structs are a service's vocabulary; the wire forms belong to api and wire"},
-	{"service", "api", nil, "imports point inward: api calls services"},
-	{"service", "node", nil, "imports point inward: node builds services"},
-	{"service", "edge", []string{"edge/snapshot"}, "a service feeds the data plane with snapshot values only"},
-	{"service", "nameserver", nil, "a service feeds the data plane with snapshot values only"},
-	{"service", "net/http", nil, "a service that wants a status code wants a better error"},
-	{"edge", "service", nil, "the data plane runs off snapshots; it declares what it calls, and node supplies it"},
-	{"edge", "store", nil, "a handshake never waits for the database"},
-	{"edge", "api", nil, "the data plane and the control plane share no code path"},
-	{"edge", "github.com/aws", nil, "the data plane knows no SDK"},
-	{"nameserver", "service", nil, "the name server runs off snapshots"},
-	{"nameserver", "store", nil, "an answer never waits for the database"},
-	{"pki", module, []string{"arn", "pki"}, "pki is pure: values, a time, a random source and a signer"},
-	{"pki", "github.com", nil, "pki depends on the standard library and x/crypto"},
-	{"pki", "net/http", nil, "pki opens no connections"},
-	{"arn", module, []string{"arn"}, "arn depends on nothing"},
-	{"call", module, []string{"call"}, "call depends on nothing"},
-	{"wire", module, []string{"wire"}, "wire knows protocols, not services"},
-	{"store", module, []string{"store", "store/storetest"}, "the store knows bytes, not services"},
-	{"api", "node", nil, "imports point inward: node builds api"},
-	{"api", "edge", nil, "the data plane and the control plane share no code path"},
-	{"api", "store", nil, "operations live in services"},
-	{"lambda", module, []string{"lambda", "pki"}, "the Lambda programs run on AWS too: pki and the SDK are all they have"},
+	{"service", "service", nil, "a service never imports a sibling: it declares the few methods it needs, and node passes the sibling in", ""},
+	{"service", "wire", nil, "SDK structs are a service's vocabulary; the wire forms belong to api and wire", ""},
+	{"service", "api", nil, "imports point inward: api calls services", ""},
+	{"service", "node", nil, "imports point inward: node builds services", ""},
+	{"service", "edge", []string{"edge/snapshot"}, "a service feeds the data plane with snapshot values only", ""},
+	{"service", "nameserver", nil, "a service feeds the data plane with snapshot values only", ""},
+	{"service", "net/http", nil, "a service that wants a status code wants a better error (the runner is Lambda's Runtime API, which is HTTP)", "service/functions/runner"},
+	{"edge", "service", nil, "the data plane runs off snapshots; it declares what it calls, and node supplies it", ""},
+	{"edge", "store", nil, "a handshake never waits for the database", ""},
+	{"edge", "api", nil, "the data plane and the control plane share no code path", ""},
+	{"edge", "github.com/aws", nil, "the data plane knows no SDK", ""},
+	{"nameserver", "service", nil, "the name server runs off snapshots", ""},
+	{"nameserver", "store", nil, "an answer never waits for the database", ""},
+	{"pki", module, []string{"arn", "pki"}, "pki is pure: values, a time, a random source and a signer", ""},
+	{"pki", "github.com", nil, "pki depends on the standard library and x/crypto", ""},
+	{"pki", "net/http", nil, "pki opens no connections", ""},
+	{"arn", module, []string{"arn"}, "arn depends on nothing", ""},
+	{"call", module, []string{"call"}, "call depends on nothing", ""},
+	{"wire", module, []string{"wire"}, "wire knows protocols, not services", ""},
+	{"store", module, []string{"store", "store/storetest"}, "the store knows bytes, not services", ""},
+	{"api", "node", nil, "imports point inward: node builds api", ""},
+	{"api", "edge", nil, "the data plane and the control plane share no code path", ""},
+	{"api", "store", nil, "operations live in services", ""},
+	{"lambda", module, []string{"lambda", "pki"}, "the Lambda programs run on AWS too: pki and the SDK are all they have", ""},
 }
 
 type pkg struct {
@@ -107,7 +108,7 @@ func TestImportRules(t *testing.T) {
 func forbidden(from, imported string) string {
 	to, ours := strings.CutPrefix(imported, module+"/")
 	for _, r := range rules {
-		if !below(from, r.from) {
+		if !below(from, r.from) || r.exempt != "" && below(from, r.exempt) {
 			continue
 		}
 		// A service's own sub-packages are part of it.
