@@ -27,7 +27,7 @@ func prepareS3(r *http.Request, in *wire.Request, claim *sigv4.Claim, hash strin
 	if claim.Presigned {
 		// SDKs hoist x-amz- headers into the query they sign.
 		for name, values := range in.Query {
-			if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && !signatureParam[lower] && h.Get(name) == "" {
+			if lower := strings.ToLower(name); hoisted(lower) && h.Get(name) == "" {
 				h.Set(name, values[0])
 			}
 		}
@@ -59,6 +59,16 @@ func prepareS3(r *http.Request, in *wire.Request, claim *sigv4.Claim, hash strin
 	}
 	in.Header, in.Stream = h, body
 	return nil
+}
+
+// hoisted reports whether a presigned query parameter stands for the header of
+// its name. A checksum does not: the SDK for JavaScript signs that of an empty
+// body into every URL for PutObject, and S3 ignores it.
+func hoisted(lower string) bool {
+	if !strings.HasPrefix(lower, "x-amz-") || signatureParam[lower] || lower == "x-amz-sdk-checksum-algorithm" {
+		return false
+	}
+	return !strings.HasPrefix(lower, "x-amz-checksum-") || lower == "x-amz-checksum-mode"
 }
 
 // signatureParam is the query parameters that make up a presigned signature.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/call"
 	"countersign/wire/sigv4"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +39,7 @@ type object struct {
 	trailer  map[string]string
 	acl      string
 	metadata map[string]string
+	checksum string
 }
 
 func (m *memory) get(t *testing.T, name string) object {
@@ -59,7 +61,7 @@ func (m *memory) service(n *node) Service {
 			if err != nil {
 				return nil, err
 			}
-			o := object{bytes: b, encoding: in.ContentEncoding, length: aws.ToInt64(in.ContentLength), acl: string(in.ACL), metadata: in.Metadata}
+			o := object{bytes: b, encoding: in.ContentEncoding, length: aws.ToInt64(in.ContentLength), acl: string(in.ACL), metadata: in.Metadata, checksum: aws.ToString(in.ChecksumCRC32)}
 			if body, ok := in.Body.(interface{ Trailer() map[string]string }); ok {
 				o.trailer = body.Trailer()
 			}
@@ -267,6 +269,32 @@ func TestPresignedObjects(t *testing.T) {
 		if res, body := n.do(t, req); res.StatusCode != want {
 			t.Errorf("%s: %d %s", url, res.StatusCode, body)
 		}
+	}
+}
+
+// What the SDK for JavaScript presigns: x-amz- headers in the query, among them
+// the checksum of a body that it does not have.
+func TestPresignedQueryStandsForHeaders(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, (*httptest.Server).Start)
+	id, secret, token := n.session(t)
+	url, err := sigv4.Presign("PUT", n.URL+"/bucket/js?x-amz-acl=private&x-amz-meta-a=b&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD",
+		sigv4.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token}, testRegion, "s3", n.now(), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequest("PUT", url, strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, body := n.do(t, req); res.StatusCode != 200 {
+		t.Fatalf("%d %s", res.StatusCode, body)
+	}
+	if got := n.bucket.get(t, "bucket/js"); got.acl != "private" || got.metadata["a"] != "b" || got.checksum != "" || string(got.bytes) != "hello" {
+		t.Errorf("got %+v", got)
+	}
+	if c := n.lastCall(t); c.Signing != call.Presigned || !strings.HasSuffix(c.Principal.ARN, ":assumed-role/fn/env") {
+		t.Errorf("called as %+v", c)
 	}
 }
 
