@@ -332,7 +332,9 @@ func bindOut(f *field, v reflect.Value, res *Response) {
 		}
 		for _, k := range sortedKeys(v) {
 			if x, ok := f.plan.elem.present(v.MapIndex(k)); ok || f.plan.elem.kind == kindString {
-				res.Header.Set(f.Wire+k.String(), text(f.plan.elem, x, ""))
+				// Not Set: the key goes out as it is, in S3's lower case, for
+				// clients such as boto3 give its case on to people.
+				res.Header[strings.ToLower(f.Wire)+k.String()] = []string{text(f.plan.elem, x, "")}
 			}
 		}
 	}

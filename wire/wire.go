@@ -38,7 +38,9 @@ type Request struct {
 	Stream io.Reader
 }
 
-// A Response is an answer ready to be sent.
+// A Response is an answer ready to be sent. Header has keys in canonical form but
+// for user metadata (x-amz-meta-…), whose case must reach the client: copy the
+// map as it is, not with Set.
 type Response struct {
 	Status int
 	Header http.Header
