@@ -63,12 +63,7 @@ func ParseRequest(data []byte) (*Request, error) {
 	}
 	r := &Request{Raw: csr.Raw, Subject: csr.RawSubject, SPKI: csr.RawSubjectPublicKeyInfo, PublicKey: csr.PublicKey,
 		Extensions: csr.Extensions, DNSNames: csr.DNSNames}
-	seen := map[string]bool{}
-	for i, e := range csr.Extensions {
-		if seen[e.Id.String()] {
-			return nil, &RequestError{fmt.Sprintf("the certificate signing request asks for the extension %s twice", e.Id)}
-		}
-		seen[e.Id.String()] = true
+	for i, e := range csr.Extensions { // crypto/x509 has refused doubles
 		if e.Id.Equal(oidSubjectAltName) && !bytes.Equal(e.Value, []byte{0x30, 0}) {
 			r.SAN = &csr.Extensions[i]
 		}
