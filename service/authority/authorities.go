@@ -91,6 +91,9 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 		Signing:    string(config.SigningAlgorithm),
 		State:      creating, CreatedAt: now, ChangedAt: now,
 	}
+	if !r.Root && in.CertificateAuthorityType != types.CertificateAuthorityTypeSubordinate {
+		return nil, invalidArgs("the certificate authority type %q is not valid; use ROOT or SUBORDINATE", in.CertificateAuthorityType)
+	}
 	if err := checkAlgorithms(r.Algorithm, pki.Algorithm(r.Signing)); err != nil {
 		return nil, err
 	}
@@ -338,9 +341,11 @@ func (s *Service) DeleteCertificateAuthority(ctx context.Context, in *acmpca.Del
 		case pending, disabled, expired:
 			r.Before, r.RestorableUntil = r.State, now.Add(time.Duration(days)*24*time.Hour)
 			r.set(deleted, now)
-			if b, err = s.replace(r); err != nil {
+			value, err := r.encode()
+			if err != nil {
 				return nil, err
 			}
+			b = r.replace(value)
 		default:
 			return nil, invalidState("The certificate authority is not in a valid state for deletion.")
 		}

@@ -142,6 +142,9 @@ func TestCreateRefuses(t *testing.T) {
 		"family": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.CertificateAuthorityConfiguration.SigningAlgorithm = types.SigningAlgorithmSha256withrsa
 		}, "InvalidArgsException", "SHA256WITHRSA does not fit a key of algorithm EC_prime256v1"},
+		"no type": {func(in *acmpca.CreateCertificateAuthorityInput) {
+			in.CertificateAuthorityType = ""
+		}, "InvalidArgsException", "ROOT or SUBORDINATE"},
 		"ml-dsa": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.CertificateAuthorityConfiguration.KeyAlgorithm = types.KeyAlgorithmMlDsa44
 		}, "InvalidArgsException", "ML_DSA_44 is not built"},
@@ -420,7 +423,11 @@ func TestStatusFollowsUpdatesAndTheClock(t *testing.T) {
 	ca := b.root(t, createInput(types.CertificateAuthorityTypeRoot, "Root"))
 	changed := *b.describe1(t, ca).LastStateChangeAt
 	b.clock.Add(time.Hour)
+	before := b.store.Revision()
 	b.setStatus(t, ca, types.CertificateAuthorityStatusActive) // CloudFormation does this after every import
+	if got := b.store.Changed(KindAuthority); got > before {
+		t.Errorf("setting the same status wrote revision %d", got)
+	}
 	if got := *b.describe1(t, ca).LastStateChangeAt; !got.Equal(changed) {
 		t.Errorf("setting the same status moved LastStateChangeAt to %v", got)
 	}

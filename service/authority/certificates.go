@@ -123,6 +123,9 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 		if err := pki.CheckIssuer(template, path); err != nil {
 			return none, issuingError(err)
 		}
+		if err := pki.CheckNames(request, path); err != nil {
+			return none, issuingError(err)
+		}
 		issuance.Issuer = path[0]
 	}
 	if issuance.Serial, err = pki.NewSerial(s.rand); err != nil {

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"strconv"
 	"strings"
 	"sync"
@@ -529,11 +530,11 @@ func TestKeysCannotBeSwapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	r1.Key = r2.Key
-	batch, err := b.replace(r1)
+	value, err := r1.encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.store.Commit(ctx, batch); err != nil {
+	if _, err := b.store.Commit(ctx, r1.replace(value)); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := New(b.config).IssueCertificate(caller(ctx), leafInput(one, leafCSR(t, "client"))); err == nil {
@@ -622,6 +623,45 @@ func TestImportChecks(t *testing.T) {
 	if got := parseAll(t, above)[0]; !got.Equal(parsePEM(t, renewed)) {
 		t.Error("the chain of an old leaf does not start with the new certificate")
 	}
+}
+
+// TestAuthorityBelowForeignRoot installs a certificate that another CA signed,
+// with name constraints, which then bind what is issued.
+func TestAuthorityBelowForeignRoot(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sub := b.create(t, createInput(types.CertificateAuthorityTypeSubordinate, "Sub"))
+	block, _ := pem.Decode(b.csr(t, sub))
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Foreign"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: b.clock.Now().Add(-time.Hour), NotAfter: b.clock.Now().AddDate(5, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, root, root, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	below := &x509.Certificate{SerialNumber: big.NewInt(2), RawSubject: csr.RawSubject, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: b.clock.Now().Add(-time.Hour), NotAfter: b.clock.Now().AddDate(4, 0, 0),
+		PermittedDNSDomains: []string{"example.com"}, PermittedDNSDomainsCritical: true}
+	if der, err = x509.CreateCertificate(rand.Reader, below, root, csr.PublicKey, key); err != nil {
+		t.Fatal(err)
+	}
+	encode := func(der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	b.install(t, sub, encode(der), encode(root.Raw))
+	b.issue(t, leafInput(sub, leafCSR(t, "client", "client.example.com")))
+	_, err = b.IssueCertificate(caller(t.Context()), leafInput(sub, leafCSR(t, "client", "client.example.org")))
+	wantError(t, err, "ValidationException", "name constraints")
 }
 
 func TestRevoke(t *testing.T) {

@@ -68,6 +68,7 @@ type record struct {
 	Permissions []permission `json:",omitempty"` // by principal and account
 
 	revision store.Revision
+	stored   []byte // as it was read; nil when it was not
 }
 
 type tag struct{ Key, Value string }
@@ -94,7 +95,7 @@ func (r *record) encode() ([]byte, error) {
 }
 
 func decode(from store.Record) (*record, error) {
-	r := &record{revision: from.Revision}
+	r := &record{revision: from.Revision, stored: from.Value}
 	if err := json.Unmarshal(from.Value, r); err != nil {
 		return nil, fmt.Errorf("decode %s %s: %w", from.Kind, from.Key, err)
 	}

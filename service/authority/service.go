@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"errors"
@@ -103,8 +104,9 @@ func (s *Service) load(ctx context.Context, name *string) (*record, error) {
 const attempts = 20
 
 // update changes one authority: change sees the record as it stands and may
-// alter it or refuse. On return without error the change is durable. When others
-// write the same record all the time it gives up with ConcurrentModificationException.
+// alter it or refuse. On return without error the change is durable; one that
+// changes nothing is not written. When others write the same record all the time
+// it gives up with ConcurrentModificationException.
 func (s *Service) update(ctx context.Context, name *string, change func(*record) error) error {
 	for range attempts {
 		r, err := s.load(ctx, name)
@@ -114,11 +116,11 @@ func (s *Service) update(ctx context.Context, name *string, change func(*record)
 		if err := change(r); err != nil {
 			return err
 		}
-		b, err := s.replace(r)
-		if err != nil {
+		value, err := r.encode()
+		if err != nil || bytes.Equal(value, r.stored) {
 			return err
 		}
-		_, err = s.store.Commit(ctx, b)
+		_, err = s.store.Commit(ctx, r.replace(value))
 		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
@@ -130,16 +132,12 @@ func concurrent(name *string) error {
 	return &types.ConcurrentModificationException{Message: aws.String("certificate authority " + aws.ToString(name) + " is being changed by others; try again")}
 }
 
-// replace is a batch that writes r over the revision it was read at.
-func (s *Service) replace(r *record) (*store.Batch, error) {
-	value, err := r.encode()
-	if err != nil {
-		return nil, err
-	}
+// replace is a batch that writes r, encoded as value, over the revision it was read at.
+func (r *record) replace(value []byte) *store.Batch {
 	// A deleted authority is swept with its key when its window closes.
 	return &store.Batch{Ops: []store.Op{store.PutOp{
 		Kind: KindAuthority, Key: r.key(), Value: value, Was: r.revision, Expires: r.RestorableUntil,
-	}}}, nil
+	}}}
 }
 
 // notDeleted is the rule of the operations on tags and permissions.

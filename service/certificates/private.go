@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
@@ -133,7 +134,11 @@ func failureReason(err error) (reason types.FailureReason, final bool) {
 		return types.FailureReasonPcaInvalidArn, true
 	case "InvalidArgsException":
 		return types.FailureReasonPcaInvalidArgs, true
-	case "ValidationException": // the authority ends before the certificate would
+	case "ValidationException":
+		// One code for two refusals; the other is that the authority ends before the certificate would.
+		if strings.Contains(api.ErrorMessage(), "name constraints") {
+			return types.FailureReasonPcaNameConstraintsValidation, true
+		}
 		return types.FailureReasonPcaInvalidDuration, true
 	}
 	return types.FailureReasonOther, true

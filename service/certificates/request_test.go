@@ -37,7 +37,7 @@ func TestPrivateCertificate(t *testing.T) {
 	if d.Status != types.CertificateStatusIssued || d.Type != types.CertificateTypePrivate || *d.CertificateAuthorityArn != b.authority.arn ||
 		d.DomainValidationOptions != nil || *d.DomainName != "Client.example.com" || !slices.Equal(d.SubjectAlternativeNames, []string{"Client.example.com", "*.example.com"}) ||
 		*d.Subject != "CN=Client.example.com" || *d.Issuer != "Example" || *d.SignatureAlgorithm != "SHA256WITHECDSA" || len(d.InUseBy) != 0 ||
-		d.KeyAlgorithm != types.KeyAlgorithmEcPrime256v1 || d.Options.CertificateTransparencyLoggingPreference != types.CertificateTransparencyLoggingPreferenceEnabled ||
+		d.KeyAlgorithm != types.KeyAlgorithmEcPrime256v1 || *d.Options != (types.CertificateOptions{CertificateTransparencyLoggingPreference: types.CertificateTransparencyLoggingPreferenceEnabled, Export: types.CertificateExportEnabled}) ||
 		!d.IssuedAt.Equal(b.clock.Now()) || d.ImportedAt != nil || d.CertificateKeyPairOrigin != types.CertificateKeyPairOriginAwsManaged {
 		t.Errorf("DescribeCertificate = %+v", d)
 	}
@@ -114,15 +114,16 @@ func TestRefusalsOfTheAuthorityFailTheCertificate(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for want, refusal := range map[types.FailureReason]error{
-		types.FailureReasonPcaInvalidState:     &pca.InvalidStateException{},
-		types.FailureReasonPcaLimitExceeded:    &pca.LimitExceededException{},
-		types.FailureReasonPcaRequestFailed:    &pca.RequestFailedException{},
-		types.FailureReasonPcaResourceNotFound: &pca.ResourceNotFoundException{},
-		types.FailureReasonPcaInvalidArgs:      &pca.InvalidArgsException{},
-		types.FailureReasonPcaInvalidArn:       &pca.InvalidArnException{},
-		types.FailureReasonPcaInvalidDuration:  &smithy.GenericAPIError{Code: "ValidationException"},
-		types.FailureReasonPcaAccessDenied:     &smithy.GenericAPIError{Code: "AccessDeniedException"},
-		types.FailureReasonOther:               &smithy.GenericAPIError{Code: "Strange"},
+		types.FailureReasonPcaInvalidState:              &pca.InvalidStateException{},
+		types.FailureReasonPcaLimitExceeded:             &pca.LimitExceededException{},
+		types.FailureReasonPcaRequestFailed:             &pca.RequestFailedException{},
+		types.FailureReasonPcaResourceNotFound:          &pca.ResourceNotFoundException{},
+		types.FailureReasonPcaInvalidArgs:               &pca.InvalidArgsException{},
+		types.FailureReasonPcaInvalidArn:                &pca.InvalidArnException{},
+		types.FailureReasonPcaInvalidDuration:           &smithy.GenericAPIError{Code: "ValidationException"},
+		types.FailureReasonPcaNameConstraintsValidation: &smithy.GenericAPIError{Code: "ValidationException", Message: "the name constraints of …"},
+		types.FailureReasonPcaAccessDenied:              &smithy.GenericAPIError{Code: "AccessDeniedException"},
+		types.FailureReasonOther:                        &smithy.GenericAPIError{Code: "Strange"},
 	} {
 		b.authority.set(refusal)
 		arn := b.request(t, b.privateInput("client.example.com"))

@@ -288,6 +288,7 @@ func parseAll(t testing.TB, text string) []*x509.Certificate {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			t.Fatalf("no PEM: %q", text)
+			return nil
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
