@@ -163,8 +163,10 @@ func TestHostOfAnotherDomain(t *testing.T) {
 // A sharedSession offers every server the last session, whichever server it came from.
 type sharedSession struct{ tls.ClientSessionCache }
 
-func (c sharedSession) Get(string) (*tls.ClientSessionState, bool) { return c.ClientSessionCache.Get("") }
-func (c sharedSession) Put(_ string, s *tls.ClientSessionState)    { c.ClientSessionCache.Put("", s) }
+func (c sharedSession) Get(string) (*tls.ClientSessionState, bool) {
+	return c.ClientSessionCache.Get("")
+}
+func (c sharedSession) Put(_ string, s *tls.ClientSessionState) { c.ClientSessionCache.Put("", s) }
 
 // The alias of a domain name resolves to the gateway, over UDP and TCP.
 func TestNames(t *testing.T) {

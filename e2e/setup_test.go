@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"os"
 	"os/exec"
@@ -67,7 +68,8 @@ func zipped(name string, data []byte) ([]byte, error) {
 	if _, err := f.Write(data); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), w.Close()
+	err = w.Close() // writes the directory, so it comes before Bytes
+	return b.Bytes(), err
 }
 
 // authority creates a CA and activates it: by itself for a root, else by issuer.
@@ -87,7 +89,11 @@ func (s *system) authority(kind pcatypes.CertificateAuthorityType, name, issuer,
 	csr := must(acmpca.NewCertificateAuthorityCSRCreatedWaiter(s.pca, func(o *acmpca.CertificateAuthorityCSRCreatedWaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, time.Second
 	}).WaitForOutput(ctx, &acmpca.GetCertificateAuthorityCsrInput{CertificateAuthorityArn: &arn}, time.Minute))(s.t)
-	certificate = s.issue(issuer, []byte(*csr.Csr), template, 5)
+	years := int64(5)
+	if kind == pcatypes.CertificateAuthorityTypeRoot {
+		years = 10
+	}
+	certificate = s.issue(issuer, []byte(*csr.Csr), template, years)
 	in := &acmpca.ImportCertificateAuthorityCertificateInput{CertificateAuthorityArn: &arn, Certificate: []byte(certificate)}
 	if chain != "" {
 		in.CertificateChain = []byte(chain)
@@ -252,4 +258,21 @@ func (s *system) revoke(authority, certificate string) {
 	must(s.pca.RevokeCertificate(ctx, &acmpca.RevokeCertificateInput{
 		CertificateAuthorityArn: &authority, CertificateSerial: described.Certificate.Serial, RevocationReason: pcatypes.RevocationReasonKeyCompromise,
 	}))(s.t)
+}
+
+// revokeSerial revokes a certificate that its CA issued, by serial number.
+func (s *system) revokeSerial(authority, serial string) {
+	s.t.Helper()
+	must(s.pca.RevokeCertificate(context.Background(), &acmpca.RevokeCertificateInput{
+		CertificateAuthorityArn: &authority, CertificateSerial: &serial, RevocationReason: pcatypes.RevocationReasonSuperseded,
+	}))(s.t)
+}
+
+func parse(t *testing.T, text string) *x509.Certificate {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		t.Fatalf("not PEM: %q", text)
+	}
+	return must(x509.ParseCertificate(block.Bytes))(t)
 }

@@ -44,6 +44,7 @@ type Node struct {
 	objects      *objects.Service
 	authority    *authority.Service
 	certificates *certificates.Service
+	defaultTLS   *localCertificate // of the default endpoints
 	zones        *zones.Service
 	functions    *functions.Service
 	gateway      *gateway.Service
@@ -297,6 +298,7 @@ func (n *Node) serve(ctx context.Context) error {
 	running, end := context.WithCancel(context.Background())
 	n.onStop("background work", func(context.Context) error { end(); return nil })
 	n.background("publisher", func() error { n.publisher.run(running); return nil })
+	n.background("functions", func() error { n.functions.Run(running); return nil })
 	n.background("jobs", func() error { return n.jobRunner().Run(running) })
 	n.background("name server", func() error { return n.names.Serve(running, n.dnsPackets, n.dnsListener) })
 	n.background("API gateway", func() error { return n.edge.Serve(running, n.gatewayListener) })
@@ -347,7 +349,6 @@ func (n *Node) jobRunner() *jobs.Runner {
 		Jobs: []jobs.Job{
 			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
-			{Name: "invoke functions", Kinds: []string{functions.KindEvent}, Run: n.functions.RunQueue},
 		},
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -18,7 +19,7 @@ type feed struct {
 	kinds   []string // of records whose change calls for a new snapshot
 	publish func(ctx context.Context, r store.Revision) error
 	shows   store.Revision // the revision of the last attempt; owned by the publisher's goroutine
-	failed  bool
+	stale   bool           // make a snapshot even if nothing changed: the last attempt failed, or time has passed
 }
 
 // A publisher follows the store's revision and keeps the data planes up to date:
@@ -81,11 +82,24 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
+// refresh is how often snapshots are made even though nothing was written:
+// certificates of the local root are renewed with them.
+const refresh = 12 * time.Hour
+
 func (p *publisher) wait(ctx context.Context) (store.Revision, error) {
 	p.mu.Lock()
 	after := p.shown
 	p.mu.Unlock()
-	return p.store.Wait(ctx, after)
+	waiting, cancel := context.WithTimeout(ctx, refresh)
+	defer cancel()
+	revision, err := p.store.Wait(waiting, after)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		for _, f := range p.feeds {
+			f.stale = true
+		}
+		return after, nil
+	}
+	return revision, err
 }
 
 func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error {
@@ -95,11 +109,11 @@ func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error 
 		}
 	}
 	for _, f := range p.feeds {
-		if !f.failed && p.newest(f.kinds) <= f.shows {
+		if !f.stale && p.newest(f.kinds) <= f.shows {
 			continue
 		}
 		err := f.publish(ctx, revision)
-		f.shows, f.failed = revision, err != nil
+		f.shows, f.stale = revision, err != nil
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"countersign/edge"
@@ -22,6 +23,8 @@ import (
 	"countersign/service/identity"
 	"countersign/service/objects"
 	"countersign/service/zones"
+
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
 // keysAhead is how many RSA keys are made before anybody asks.
@@ -39,7 +42,8 @@ func (n *Node) buildServices(ctx context.Context) error {
 	if n.credentials, err = rootCredentials(c); err != nil {
 		return err
 	}
-	if _, err := n.install(ctx); err != nil {
+	installed, err := n.install(ctx)
+	if err != nil {
 		return err
 	}
 	sealer := keys.NewSealer(master)
@@ -63,12 +67,13 @@ func (n *Node) buildServices(ctx context.Context) error {
 		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
 		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
 	})
+	n.defaultTLS = &localCertificate{from: n.certificates, now: c.Now, log: c.Logger}
 	n.gateway = gateway.New(gateway.Config{
 		Store: n.store, Certificates: serverCertificates{n.certificates}, Objects: n.objects, Now: c.Now, Rand: c.Rand,
 		Derive: func(purpose string) [32]byte { return [32]byte(sealer.Derive(purpose, 32)) },
 	})
 	n.functions, err = functions.New(functions.Config{
-		Store: n.store, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint,
+		Store: n.store, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint, Node: installed.ID,
 		Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "lambda"),
 	})
 	if err != nil {
@@ -102,7 +107,7 @@ func (i invoker) Invoke(ctx context.Context, in edge.Invocation) ([]byte, string
 	switch {
 	case errors.Is(err, functions.ErrNotPermitted):
 		err = fmt.Errorf("%w: %w", edge.ErrNotPermitted, err)
-	case errors.Is(err, functions.ErrThrottled):
+	case errors.As(err, new(*lambdatypes.TooManyRequestsException)):
 		err = fmt.Errorf("%w: %w", edge.ErrThrottled, err)
 	}
 	return payload, functionError, err
@@ -149,11 +154,8 @@ func (n *Node) defaultCertificate(ctx context.Context, apis map[string]*snapshot
 	if len(names) == 0 {
 		return nil, nil
 	}
-	c, err := n.certificates.IssueLocal(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the default endpoints: %w", err)
-	}
-	return &c, nil
+	slices.Sort(names)
+	return n.defaultTLS.get(ctx, names)
 }
 
 // endpointTLS is how the AWS endpoint speaks HTTPS.
@@ -173,11 +175,13 @@ func (n *Node) endpointTLS(ctx context.Context) (*tls.Config, error) {
 			names = append(names, host)
 		}
 	}
-	c, err := n.certificates.IssueLocal(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("HTTPS of the AWS endpoint: %w", err)
+	local := &localCertificate{from: n.certificates, now: n.config.Now, log: n.config.Logger}
+	if _, err := local.get(ctx, names); err != nil {
+		return nil, err
 	}
-	config.Certificates = []tls.Certificate{c}
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return local.get(hello.Context(), names)
+	}
 	return config, nil
 }
 
