@@ -140,9 +140,12 @@ func (f *filler) value(m *shape.Member, p *plan, v reflect.Value, loc shape.Loca
 }
 
 // stream is a body that can be read, closed and rewound, as clients want.
-func stream(s string) io.ReadCloser { return seekCloser{strings.NewReader(s)} }
+func stream(s string) io.ReadCloser { return seekCloser{strings.NewReader(s), s} }
 
-type seekCloser struct{ *strings.Reader }
+type seekCloser struct {
+	*strings.Reader
+	all string // for diff: the reader itself may be the transport's yet
+}
 
 func (seekCloser) Close() error { return nil }
 
@@ -169,8 +172,8 @@ func diff(p *plan, a, b reflect.Value, path string) []string {
 			if v.IsNil() {
 				return nil
 			}
-			if s, ok := v.Interface().(io.Seeker); ok {
-				s.Seek(0, io.SeekStart)
+			if s, ok := v.Interface().(seekCloser); ok {
+				return []byte(s.all)
 			}
 			b, _ := io.ReadAll(v.Interface().(io.Reader))
 			return b
