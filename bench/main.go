@@ -39,11 +39,10 @@ type options struct {
 
 // A server is a process under measurement.
 type server struct {
-	name   string
-	addr   string // mutual TLS
-	backed string // the name requests ask for
-	pid    int    // of the process that does the work
-	stop   func()
+	name string
+	addr string
+	pid  int // of the process that does the work
+	stop func()
 }
 
 // A load is a row of the result.

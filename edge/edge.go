@@ -61,6 +61,7 @@ var (
 type Limits struct {
 	HeaderBytes      int           // request line and headers together: 10,240
 	BodyBytes        int           // request or response body: 10 MiB
+	BodyMemory       int           // of all request bodies at one time: 1 GiB
 	HandshakeTimeout time.Duration // 10 s
 	HeaderTimeout    time.Duration // from the first byte of a request to the end of its headers: 10 s
 	BodyTimeout      time.Duration // for the whole request body: 60 s
@@ -86,6 +87,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	number(&l.HeaderBytes, 10240)
 	number(&l.BodyBytes, 10<<20)
+	number(&l.BodyMemory, 1<<30)
 	number(&l.Connections, 20000)
 	number(&l.Streams, 128)
 	number(&l.VerifiedChains, 65536)
@@ -135,6 +137,7 @@ type Edge struct {
 	view      atomic.Pointer[view]
 	publish   sync.Mutex // one Publish at a time
 	upstreams upstreams
+	held      atomic.Int64 // bytes of request bodies
 
 	mu      sync.Mutex
 	servers map[*server]struct{}

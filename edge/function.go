@@ -43,7 +43,7 @@ func (x *exchange) invoke() *answer {
 	})
 	switch {
 	case x.r.Context().Err() != nil:
-		return nil // the client left: nobody to answer
+		abandon()
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		x.fault("function timed out", err)
 		return &answerNotAvailable

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"countersign/edge/snapshot"
@@ -16,17 +17,18 @@ import (
 
 // An exchange is one request and its answer.
 type exchange struct {
-	edge   *Edge
-	w      http.ResponseWriter
-	r      *http.Request
-	conn   *conn
-	view   *view
-	site   *site
-	client *client // nil: no client certificate was asked for
-	now    time.Time
-	id     string // apigw-requestid
-	host   string // normal form
-	body   []byte // whole; of a pooled buffer
+	edge    *Edge
+	w       http.ResponseWriter
+	r       *http.Request
+	conn    *conn
+	view    *view
+	site    *site
+	client  *client // nil: no client certificate was asked for
+	now     time.Time
+	id      string         // apigw-requestid
+	host    string         // normal form
+	body    []byte         // whole; of a pooled buffer
+	counted *countedReader // nil: there is no body
 	target
 }
 
@@ -51,6 +53,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	buffer := bodies.Get().(*bytes.Buffer)
 	defer giveBack(buffer)
+	defer func() { x.counted.release() }()
 	if refused := x.readBody(buffer); refused != nil {
 		refused.write(w)
 		return
@@ -170,9 +173,16 @@ func (x *exchange) readBody(buffer *bytes.Buffer) *answer {
 	if n := x.r.ContentLength; n > 0 {
 		buffer.Grow(int(min(n, largestPooled)) + bytes.MinRead) // more only as it arrives
 	}
-	n, err := buffer.ReadFrom(io.LimitReader(x.r.Body, limit+1))
+	counted := &countedReader{from: io.LimitReader(x.r.Body, limit+1), held: &x.edge.held, limit: int64(x.edge.cfg.Limits.BodyMemory)}
+	x.counted = counted
+	n, err := buffer.ReadFrom(counted)
 	inTime := slow.Stop()
 	switch {
+	case errors.Is(err, errNoMemory):
+		x.edge.log.Warn("request bodies take too much memory; one is refused", "request", x.id, "limit", counted.limit)
+		refused := answerNotAvailable
+		refused.close = true
+		return &refused
 	case n > limit:
 		return &answerTooLarge
 	case !inTime:
@@ -185,6 +195,37 @@ func (x *exchange) readBody(buffer *bytes.Buffer) *answer {
 	x.body = buffer.Bytes()
 	return nil
 }
+
+var errNoMemory = errors.New("too much memory is held by request bodies")
+
+// A countedReader counts what all requests together hold of their bodies.
+type countedReader struct {
+	from  io.Reader
+	held  *atomic.Int64
+	limit int64
+	n     int64
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.n += int64(n)
+	if r.held.Add(int64(n)) > r.limit {
+		return n, errNoMemory
+	}
+	return n, err
+}
+
+// release gives back what was counted; nil-safe.
+func (r *countedReader) release() {
+	if r != nil {
+		r.held.Add(-r.n)
+	}
+}
+
+// abandon ends a request whose client has gone, or has stopped listening: by
+// returning, the handler would have net/http say 200. This is how it is told
+// to say nothing.
+func abandon() { panic(http.ErrAbortHandler) }
 
 // integrationContext ends when the client goes away or the integration's time is up.
 func (x *exchange) integrationContext() (context.Context, context.CancelFunc) {

@@ -2,15 +2,15 @@ package edge
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"countersign/edge/snapshot"
 	"countersign/pki"
@@ -447,7 +447,7 @@ func TestHostMustMatchSNI(t *testing.T) {
 	}
 }
 
-func (w *world) dialH2(config *tls.Config) *http2.ClientConn {
+func (w *world) dialH2(config *tls.Config) *http.ClientConn {
 	w.t.Helper()
 	config = config.Clone()
 	config.NextProtos = []string{"h2"}
@@ -455,14 +455,19 @@ func (w *world) dialH2(config *tls.Config) *http2.ClientConn {
 	if p := conn.ConnectionState().NegotiatedProtocol; p != "h2" {
 		w.t.Fatalf("negotiated %q", p)
 	}
-	cc, err := (&http2.Transport{}).NewClientConn(conn)
+	transport := &http.Transport{
+		ForceAttemptHTTP2: true,
+		DialTLSContext:    func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+	}
+	cc, err := transport.NewClientConn(context.Background(), "https", w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.t.Cleanup(func() { cc.Close() })
 	return cc
 }
 
-func roundTripH2(t testing.TB, cc *http2.ClientConn, req *http.Request) (int, string) {
+func roundTripH2(t testing.TB, cc *http.ClientConn, req *http.Request) (int, string) {
 	t.Helper()
 	resp, err := cc.RoundTrip(req)
 	if err != nil {
@@ -486,7 +491,7 @@ func TestRefusedHTTP2(t *testing.T) {
 		t.Errorf("answer %d %s", status, body)
 	}
 	for range 500 {
-		if !cc.CanTakeNewRequest() {
+		if cc.Available() == 0 {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)

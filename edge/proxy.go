@@ -118,7 +118,7 @@ func (x *exchange) proxy(p *proxy) *answer {
 	response, err := p.upstream.do(x.r.Context(), call, p.timeout, x.now)
 	if err != nil {
 		if x.r.Context().Err() != nil {
-			return nil // the client left: nobody to answer
+			abandon()
 		}
 		x.fault("backend call failed", err)
 		if errors.Is(err, errTooLarge) {

@@ -2,8 +2,8 @@ package edge
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -488,6 +488,48 @@ func TestGatewayAnswers(t *testing.T) {
 	}
 }
 
+// A client that closes its side before the answer is not told that all is well.
+func TestClientStopsSending(t *testing.T) {
+	t.Parallel()
+	w := open(t, []*snapshot.Route{route("GET /", toHTTP(raw(t, func(c net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })))})
+	conn := w.dial(w.config("a.example.com", nil))
+	if _, err := io.WriteString(conn, get("a.example.com", "/")); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if r, err := readResponse(bufio.NewReader(conn), "GET"); err == nil {
+		t.Errorf("answer %d %q", r.status, r.body)
+	}
+}
+
+// All bodies together are bounded, and what ended is given back.
+func TestBodyMemory(t *testing.T) {
+	t.Parallel()
+	up := newBackend(t)
+	w := open(t, []*snapshot.Route{route("$default", toHTTP(up.url))}, func(c *Config) { c.Limits.BodyMemory = 1500 })
+	first := w.dial(w.config("a.example.com", nil))
+	head := "POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 1000\r\n\r\n"
+	if _, err := io.WriteString(first, head+strings.Repeat("x", 999)); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; w.edge.held.Load() < 999; i++ {
+		if i == 1000 {
+			t.Fatal("the body is not counted")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	second := w.dial(w.config("a.example.com", nil))
+	w.wantStatus(w.ask(second, head+strings.Repeat("y", 1000)), 503, "")
+	w.wantStatus(w.ask(first, "x"), 200, "hello")
+	w.wantStatus(w.ask(first, head+strings.Repeat("z", 1000)), 200, "hello")
+	if n := w.edge.held.Load(); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
+	}
+}
+
 // A client that leaves ends the call to the backend.
 func TestClientLeavesBackend(t *testing.T) {
 	t.Parallel()
@@ -535,10 +577,9 @@ func TestShutdown(t *testing.T) {
 	})}
 	go backend.Serve(backendListener)
 	w := &world{t: t, clock: newClock(), roots: root(t, "Server Root"), addr: l.Addr().String()}
-	if w.edge, err = New(Config{Now: w.clock.now, Rand: bytes.NewReader(make([]byte, 1<<16))}); err != nil {
+	if w.edge, err = New(Config{Now: w.clock.now, Rand: rand.Reader}); err != nil {
 		t.Fatal(err)
 	}
-	w.edge.cfg.Rand = nil // crypto/tls takes its own: the reader above is not safe to share
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- w.edge.Serve(ctx, l) }()

@@ -181,7 +181,7 @@ func paramsOf(segments []snapshot.Segment, path string) []param {
 // folder it begins with: "." and ".." also in percent-encoded form, and behind
 // encoded or reversed slashes.
 func hasDotSegment(path string) bool {
-	if strings.IndexByte(path, '.') < 0 && strings.Index(path, "%2") < 0 {
+	if strings.IndexByte(path, '.') < 0 && !strings.Contains(path, "%2") {
 		return false
 	}
 	plain, err := url.PathUnescape(path)

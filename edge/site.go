@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -223,14 +224,18 @@ func checkCertificate(c *tls.Certificate) (*tls.Certificate, error) {
 	if c.PrivateKey == nil {
 		return nil, fmt.Errorf("its server certificate has no private key")
 	}
-	if c.Leaf != nil {
-		return c, nil
-	}
 	leaf, err := x509.ParseCertificate(c.Certificate[0])
 	if err != nil {
 		return nil, fmt.Errorf("its server certificate: %w", err)
 	}
-	parsed := *c
-	parsed.Leaf = leaf
-	return &parsed, nil
+	signer, ok := c.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("its private key, a %T, cannot sign", c.PrivateKey)
+	}
+	if public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(leaf.PublicKey) {
+		return nil, fmt.Errorf("its private key is not that of its server certificate")
+	}
+	checked := *c
+	checked.Leaf = leaf
+	return &checked, nil
 }
