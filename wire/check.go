@@ -240,8 +240,10 @@ func (r *rule) violated(p *plan, v reflect.Value) []string {
 	if s.HasMin && !(size >= s.Min) {
 		out = append(out, r.minText(p))
 	}
-	if r.pattern != nil && p.kind == kindString && !r.pattern.MatchString(v.String()) {
-		out = append(out, "Member must satisfy regular expression pattern: "+s.Pattern)
+	if p.kind == kindString && s.Pattern != "" {
+		if re := r.pattern(); re != nil && !re.MatchString(v.String()) {
+			out = append(out, "Member must satisfy regular expression pattern: "+s.Pattern)
+		}
 	}
 	return out
 }
@@ -255,7 +257,7 @@ func (r *rule) list(p *plan) string {
 	if r.shape.HasMin {
 		all = append(all, r.minText(p))
 	}
-	if r.pattern != nil {
+	if r.pattern() != nil {
 		all = append(all, "Member must satisfy regular expression pattern: "+r.shape.Pattern)
 	}
 	if r.enum != nil {

@@ -12,8 +12,14 @@ import (
 	"countersign/wire/shape"
 )
 
-// maxDepth bounds how deep a document of any protocol may nest.
-const maxDepth = 64
+// What a document of any protocol may hold. Two bytes of JSON can become an
+// element of hundreds, so that the size of the body alone bounds too little; the
+// largest honest request, a CompleteMultipartUpload of 10,000 parts, has under
+// a hundred thousand elements.
+const (
+	maxDepth    = 64
+	maxElements = 250_000 // of lists, maps and structures together
+)
 
 // A syntaxError is a request that cannot be read: broken syntax, or a value of
 // the wrong type. Its text is for the client.
@@ -53,6 +59,7 @@ type jsonReader struct {
 	data       []byte
 	pos        int
 	depth      int
+	elements   int
 	check      *check
 	timestamps string // format where the model names none
 }
@@ -87,6 +94,9 @@ func (r *jsonReader) enter() error {
 
 // next moves past a comma, or past the closing byte and reports the end.
 func (r *jsonReader) next(first *bool, closing byte) (more bool, err error) {
+	if r.elements++; r.elements > maxElements {
+		return false, broken("the request has more than %d elements", maxElements)
+	}
 	c := r.peek()
 	if c == closing {
 		r.pos++

@@ -276,7 +276,7 @@ var (
 // A rule is the constraints of a scalar shape, or the size of a list or map.
 type rule struct {
 	shape   *shape.Shape
-	pattern *regexp.Regexp // nil: none, or one that Go cannot compile
+	pattern func() *regexp.Regexp // compiled when first asked for; nil: none, or one that Go cannot compile
 	enum    map[string]bool
 }
 
@@ -285,9 +285,13 @@ func ruleOf(s *shape.Shape) *rule {
 		return nil
 	}
 	r := &rule{shape: s}
-	if s.Pattern != "" {
-		r.pattern, _ = compilePattern(s.Pattern)
-	}
+	r.pattern = sync.OnceValue(func() *regexp.Regexp {
+		if s.Pattern == "" {
+			return nil
+		}
+		p, _ := compilePattern(s.Pattern)
+		return p
+	})
 	if len(s.Enum) > 0 {
 		r.enum = make(map[string]bool, len(s.Enum))
 		for _, e := range s.Enum {

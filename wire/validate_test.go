@@ -164,6 +164,8 @@ func TestMalformed(t *testing.T) {
 	deepList := strings.Repeat(`[`, 100_000)
 	deepFilter := strings.Repeat(`{"Not":`, 100) + `{}` + strings.Repeat("}", 100)
 	deepXML := "<Delete>" + strings.Repeat("<a>", 100) + strings.Repeat("</a>", 100) + "</Delete>"
+	manyJSON := `{"Tags":[{}` + strings.Repeat(`,{}`, 300_000) + `]}`
+	manyXML := "<Delete>" + strings.Repeat("<Object/>", 300_000) + "</Delete>"
 	for _, c := range []struct {
 		service, op, target, body, header string
 		code                              string
@@ -195,6 +197,8 @@ func TestMalformed(t *testing.T) {
 		{"acm-pca", "IssueCertificate", "/", `{"Unknown":tru}`, "", "SerializationException"},
 		{"acm-pca", "IssueCertificate", "/", deepJSON, "", "SerializationException"},
 		{"acm-pca", "IssueCertificate", "/", `{"x":` + deepList, "", "SerializationException"},
+		{"acm-pca", "CreateCertificateAuthority", "/", manyJSON, "", "SerializationException"},
+		{"s3", "DeleteObjects", "/b?delete", manyXML, "", "MalformedXML"},
 		{"acm", "SearchCertificates", "/", `{"FilterStatement":{}}`, "", "SerializationException"},
 		{"acm", "SearchCertificates", "/", `{"FilterStatement":{"And":[],"Or":[]}}`, "", "SerializationException"},
 		{"acm", "SearchCertificates", "/", `{"FilterStatement":` + deepFilter + `}`, "", "SerializationException"},

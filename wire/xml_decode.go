@@ -37,6 +37,7 @@ func parseXML(body []byte) (*node, error) {
 	var root *node
 	var stack []*node
 	var text [][]byte
+	elements := 0
 	for {
 		t, err := d.Token()
 		if err == io.EOF {
@@ -48,7 +49,9 @@ func parseXML(body []byte) (*node, error) {
 		switch t := t.(type) {
 		case xml.StartElement:
 			n := &node{name: t.Name.Local, attrs: t.Attr}
-			switch {
+			switch elements++; {
+			case elements > maxElements:
+				return nil, broken("the request has more than %d elements", maxElements)
 			case len(stack) == maxDepth:
 				return nil, broken("the request is nested deeper than %d", maxDepth)
 			case len(stack) > 0:
