@@ -41,7 +41,8 @@ func checkRoute(r *snapshot.Route, last bool) error {
 			switch {
 			case s.Greedy && i != len(r.Segments)-1:
 				return fmt.Errorf("route %q: {%s+} is not the last segment", r.Key, s.Param)
-			case s.Greedy && s.Param == "", s.Literal == "" && s.Param == "":
+			// A path that ends in a slash has an empty last segment.
+			case s.Greedy && s.Param == "", s.Literal == "" && s.Param == "" && (i == 0 || i != len(r.Segments)-1):
 				return fmt.Errorf("route %q: segment %d is empty", r.Key, i+1)
 			}
 		}

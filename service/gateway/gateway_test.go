@@ -383,6 +383,7 @@ func TestBadInput(t *testing.T) {
 		{"route without path", "BadRequestException", "Invalid route key", route("GET")},
 		{"route of no method", "BadRequestException", "Invalid route key", route("FETCH /pets")},
 		{"half a variable", "BadRequestException", "fill its whole segment", route("GET /pets/x{id}")},
+		{"empty segment", "BadRequestException", "empty segment", route("GET /a//b")},
 		{"greedy in the middle", "BadRequestException", "last segment", route("GET /{all+}/pets")},
 		{"variable twice", "BadRequestException", "twice", route("GET /{a}/{a}")},
 		{"missing integration", "BadRequestException", "has no integration", only(f.CreateRoute(ctx, &apigatewayv2.CreateRouteInput{ApiId: &id, RouteKey: aws.String("GET /"), Target: aws.String("integrations/none")}))},

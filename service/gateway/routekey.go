@@ -17,8 +17,9 @@ var methods = map[string]bool{
 
 var paramName = regexp.MustCompile(`^[a-zA-Z0-9._\-:]+$`)
 
-// parseRouteKey takes "$default" or "METHOD /path" apart. The path of "/" has
-// one segment, an empty literal, as the request path "/" has.
+// parseRouteKey takes "$default" or "METHOD /path" apart. "/" has no segments; a
+// path that ends in a slash, which is another path than the one without, has an
+// empty literal at its end.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
 func parseRouteKey(key string) (method string, segments []segment, err error) {
 	if key == "$default" {
@@ -28,9 +29,16 @@ func parseRouteKey(key string) (method string, segments []segment, err error) {
 	if !ok || !methods[method] || !strings.HasPrefix(path, "/") {
 		return "", nil, badRequest("Invalid route key %q: want $default or a method and a path such as GET /pets/{id}", key)
 	}
+	segments = []segment{}
+	if path == "/" {
+		return method, segments, nil
+	}
 	parts := strings.Split(path[1:], "/")
 	names := map[string]bool{}
 	for n, part := range parts {
+		if part == "" && (n == 0 || n != len(parts)-1) {
+			return "", nil, badRequest("Invalid route key %q: there is an empty segment in its path", key)
+		}
 		s := segment{Literal: part}
 		if strings.ContainsAny(part, "{}") {
 			inner, ok := strings.CutPrefix(part, "{")
