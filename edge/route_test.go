@@ -74,6 +74,25 @@ func TestRouteSelection(t *testing.T) {
 	}
 }
 
+// A route key may end in a slash; it is then another path.
+func TestTrailingSlash(t *testing.T) {
+	t.Parallel()
+	slash := &snapshot.Route{Key: "GET /pets/", Method: "GET", Segments: []snapshot.Segment{{Literal: "pets"}, {}}}
+	if err := checkRoute(slash, false); err != nil {
+		t.Fatal(err)
+	}
+	routes := []*snapshot.Route{slash, route("GET /pets", nil)}
+	for path, want := range map[string]string{"/pets/": "GET /pets/", "/pets": "GET /pets", "/pets//": "", "/pets/x": ""} {
+		got := ""
+		if r, _ := routeFor(routes, "GET", path); r != nil {
+			got = r.Key
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
 func TestMappingSelection(t *testing.T) {
 	t.Parallel()
 	api, stage := &snapshot.API{}, &snapshot.Stage{}
