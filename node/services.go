@@ -63,7 +63,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{
-		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, net.DefaultResolver},
+		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, systemServers},
 		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
 		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
 	})
@@ -111,32 +111,6 @@ func (i invoker) Invoke(ctx context.Context, in edge.Invocation) ([]byte, string
 		err = fmt.Errorf("%w: %w", edge.ErrThrottled, err)
 	}
 	return payload, functionError, err
-}
-
-// resolver answers ACM's validation from the zones of this node first, and asks
-// the system's resolver for names that are in none of them.
-type resolver struct {
-	zones  *zones.Service
-	system *net.Resolver
-}
-
-func (r resolver) LookupCNAME(ctx context.Context, name string) (string, error) {
-	target, ours, err := r.zones.LookupCNAME(ctx, name)
-	if ours || err != nil {
-		return target, err
-	}
-	target, err = r.system.LookupCNAME(ctx, name)
-	var dns *net.DNSError
-	if errors.As(err, &dns) && dns.IsNotFound {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if strings.EqualFold(strings.TrimSuffix(target, "."), strings.TrimSuffix(name, ".")) {
-		return "", nil // the name has no CNAME record
-	}
-	return target, nil
 }
 
 // defaultCertificate is what default endpoints (<api>.execute-api.<region>.
