@@ -86,6 +86,15 @@ func TestCreateBucket(t *testing.T) {
 	if r := refused(t, err, 301, "PermanentRedirect"); r.headers["x-amz-bucket-region"] != "eu-west-1" {
 		t.Errorf("headers %v", r.headers)
 	}
+	// A copy may come from another Region.
+	eu := as(t.Context(), testAccount, "eu-west-1")
+	if _, err := w.PutObject(eu, &s3.PutObjectInput{Bucket: aws.String("two"), Key: aws.String("k"), Body: strings.NewReader("far")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CopyObject(w.ctx(), &s3.CopyObjectInput{Bucket: aws.String("one"), Key: aws.String("k"), CopySource: aws.String("two/k")}); err != nil {
+		t.Fatal(err)
+	}
+	w.want("one", "k", nil, "far")
 	_, err = w.HeadBucket(as(t.Context(), other, "us-east-1"), &s3.HeadBucketInput{Bucket: aws.String("one")})
 	refused(t, err, 403, "AccessDenied")
 	_, err = w.HeadBucket(w.ctx(), &s3.HeadBucketInput{Bucket: aws.String("nowhere")})

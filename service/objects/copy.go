@@ -71,7 +71,7 @@ func (s *Service) fetch(ctx context.Context, header, expected *string, condition
 		return nil, nil, err
 	}
 	from, body, err := s.read(ctx, reading{
-		bucket: &src.bucket, key: &src.key, expected: expected, version: src.id, conditions: conditions, method: "GET",
+		bucket: &src.bucket, key: &src.key, expected: expected, version: src.id, conditions: conditions, method: "GET", anywhere: true,
 		narrow: func(c *selection) error {
 			if byteRange != nil {
 				at, err := parseCopyRange(*byteRange, c.version.Size)
@@ -108,8 +108,8 @@ func (s *Service) fetch(ctx context.Context, header, expected *string, condition
 }
 
 // CopyObject makes a new version of a key out of a version of the same or
-// another key, in the caller's buckets of this Region. The bytes are copied, so
-// both live on their own. On return the copy is durable.
+// another key, which may be in a bucket of another Region. The bytes are copied,
+// so both live on their own. On return the copy is durable.
 func (s *Service) CopyObject(ctx context.Context, in *s3.CopyObjectInput) (*s3.CopyObjectOutput, error) {
 	key := aws.ToString(in.Key)
 	v, err := newVersion(properties{

@@ -73,6 +73,7 @@ type reading struct {
 	part                           *int32
 	ssec                           []*string
 	method                         string
+	anywhere                       bool                   // the bucket may be in another Region
 	narrow                         func(*selection) error // last word on what was chosen; may be nil
 }
 
@@ -87,7 +88,11 @@ type selection struct {
 
 // choose finds the version, holds the conditions against it, and works out the range.
 func (s *Service) choose(ctx context.Context, r reading) (*selection, error) {
-	bk, err := s.bucket(ctx, r.bucket, r.expected)
+	find := s.bucket
+	if r.anywhere {
+		find = s.owned
+	}
+	bk, err := find(ctx, r.bucket, r.expected)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +180,7 @@ func (s *Service) GetObject(ctx context.Context, in *s3.GetObjectInput) (*s3.Get
 		ContentDisposition:      override(in.ResponseContentDisposition, v.Headers.ContentDisposition),
 		ContentEncoding:         override(in.ResponseContentEncoding, v.Headers.ContentEncoding),
 		ContentLanguage:         override(in.ResponseContentLanguage, v.Headers.ContentLanguage),
-		Expires:                 overrideTime(in.ResponseExpires, v.Headers.Expires), //lint:ignore SA1019 the member that carries the header
+		Expires:                 overrideTime(in.ResponseExpires, v.Headers.Expires),
 		WebsiteRedirectLocation: text(v.Headers.Redirect), StorageClass: types.StorageClass(v.Class), TagCount: v.tagCount(),
 		ServerSideEncryption: types.ServerSideEncryption(v.Encryption.Algorithm), SSEKMSKeyId: text(v.Encryption.Key), BucketKeyEnabled: v.Encryption.bucketKey(),
 	}
@@ -228,7 +233,7 @@ func (s *Service) HeadObject(ctx context.Context, in *s3.HeadObjectInput) (*s3.H
 		ContentDisposition:      override(in.ResponseContentDisposition, v.Headers.ContentDisposition),
 		ContentEncoding:         override(in.ResponseContentEncoding, v.Headers.ContentEncoding),
 		ContentLanguage:         override(in.ResponseContentLanguage, v.Headers.ContentLanguage),
-		Expires:                 overrideTime(in.ResponseExpires, v.Headers.Expires), //lint:ignore SA1019 the member that carries the header
+		Expires:                 overrideTime(in.ResponseExpires, v.Headers.Expires),
 		WebsiteRedirectLocation: text(v.Headers.Redirect), StorageClass: types.StorageClass(v.Class), TagCount: v.tagCount(),
 		ServerSideEncryption: types.ServerSideEncryption(v.Encryption.Algorithm), SSEKMSKeyId: text(v.Encryption.Key), BucketKeyEnabled: v.Encryption.bucketKey(),
 	}

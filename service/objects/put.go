@@ -40,15 +40,15 @@ func (s *Service) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.Put
 		return nil, err
 	}
 	condition := writeCondition{in.IfMatch, in.IfNoneMatch}
-	bk, err := s.admit(ctx, in.Bucket, in.ExpectedBucketOwner, key, condition)
-	if err != nil {
+	if _, err := s.admit(ctx, in.Bucket, in.ExpectedBucketOwner, key, condition); err != nil {
 		return nil, err
 	}
 	c, err := s.receive(ctx, in.Body, want)
 	if err != nil {
 		return nil, err
 	}
-	if bk, err = s.add(ctx, in.Bucket, in.ExpectedBucketOwner, v, c, condition); err != nil {
+	bk, err := s.add(ctx, in.Bucket, in.ExpectedBucketOwner, v, c, condition)
+	if err != nil {
 		return nil, err
 	}
 	out := &s3.PutObjectOutput{

@@ -88,7 +88,7 @@ func (s *Service) receive(ctx context.Context, body io.Reader, want expectation)
 	in := io.TeeReader(io.LimitReader(body, maxUpload+1), io.MultiWriter(into...))
 
 	first := new(bytes.Buffer)
-	if want.length != nil && *want.length <= inlineLimit {
+	if want.length != nil && *want.length >= 0 && *want.length <= inlineLimit {
 		first.Grow(int(*want.length) + bytes.MinRead)
 	}
 	size, err := io.CopyN(first, in, inlineLimit+1)

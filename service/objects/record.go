@@ -144,8 +144,6 @@ type part struct {
 	Blob     store.BlobID `json:",omitempty"`
 	Modified time.Time
 	Checksum checksum `json:",omitzero"`
-
-	rev store.Revision
 }
 
 // nullID is the id of versions written while versioning is not enabled.

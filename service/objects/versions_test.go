@@ -454,6 +454,47 @@ func TestFailedCommits(t *testing.T) {
 	}
 }
 
+// The same of the end of a multipart upload.
+func TestFailedCompletion(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("disk on fire")
+	for _, after := range []bool{false, true} {
+		inner := countBlobs(storetest.New(t))
+		var armed atomic.Bool
+		fail := func(*store.Batch) error {
+			if armed.Load() {
+				return broken
+			}
+			return nil
+		}
+		st := storetest.FailBefore(inner, fail)
+		if after {
+			st = storetest.FailAfter(inner, fail)
+		}
+		w := newWorldOn(t, st)
+		b := w.bucketOf("alpha", "")
+		w.put(b, "k", "old")
+		id := w.begin(b, "k", "", "")
+		p := w.part(b, "k", id, 1, "new")
+		armed.Store(true)
+		_, err := w.complete(b, "k", id, p)
+		armed.Store(false)
+		if !errors.Is(err, broken) {
+			t.Fatalf("complete: %v", err)
+		}
+		_, again := w.complete(b, "k", id, p)
+		if after {
+			refused(t, again, 404, "NoSuchUpload")
+		} else if again != nil {
+			t.Errorf("complete again: %v", again)
+		}
+		w.want(b, "k", nil, "new")
+		if n := w.count(kindUpload) + w.count(kindPart) + w.count(kindInline); n != 0 || inner.live() != 1 {
+			t.Errorf("after=%v: %d records and %d blobs are left, want 0 and 1", after, n, inner.live())
+		}
+	}
+}
+
 // A request that is given up does not hang, and says so.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
