@@ -35,10 +35,7 @@ var (
 	oidOCSP        = oid{1, 3, 6, 1, 5, 5, 7, 48, 1}
 )
 
-var (
-	oidExtensionRequest = oid{1, 2, 840, 113549, 1, 9, 14} // PKCS#9
-	oidEmailAddress     = oid{1, 2, 840, 113549, 1, 9, 1}
-)
+var oidExtensionRequest = oid{1, 2, 840, 113549, 1, 9, 14} // PKCS#9
 
 // keyUsage holds bit n of the KeyUsage BIT STRING at 1<<n.
 type keyUsage uint16

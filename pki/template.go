@@ -21,19 +21,7 @@ type Template struct {
 	extUsageCritical bool
 	authorityKey     bool // authorityKeyIdentifier
 	revocation       bool // CRLDistributionPoints and authorityInfoAccess from the CA's configuration
-	pass             passthrough
 }
-
-// passthrough says where extensions that a template does not define may come
-// from.
-type passthrough int
-
-const (
-	passNothing passthrough = iota
-	passCSR                 // "_CSRPassthrough"
-	passAPI                 // "_APIPassthrough"
-	passBoth                // "_APICSRPassthrough"
-)
 
 // DefaultTemplate is used where a request names none.
 const DefaultTemplate = "EndEntityCertificate"
@@ -53,8 +41,9 @@ func rootCA() *Template {
 		basicCritical: true, keyUsage: usageDigitalSignature | usageCertSign | usageCRLSign}
 }
 
-// templates are the base templates. The 51 passthrough ones that ACM Private
-// CA has are the same rows with another pass, and blank rows without usages.
+// templates are the base templates. The 51 others of ACM Private CA are these
+// rows again and blank ones without usages, each with a column more: where
+// extensions that the row does not define may come from.
 func templates() []*Template {
 	const tls = usageDigitalSignature | usageKeyEncipherment // for EC keys too: the template is fixed
 	return []*Template{

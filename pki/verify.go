@@ -146,7 +146,9 @@ func (t *TrustStore) Verify(chain []*x509.Certificate, p Policy) Verdict {
 	if f := firstFault(leaf.form, leaf.signature); f != nil {
 		return s.refuse(f, 0)
 	}
-	trustedItself := inStore && (p.Anchors == EveryCertificate || leaf.selfSigned)
+	// A certificate of the store needs no path. But one that a CA issued is looked
+	// up in that CA's lists when there are any, and for that its path is needed.
+	trustedItself := inStore && (leaf.selfSigned || p.Anchors == EveryCertificate && p.CRLs == nil)
 	if f := leaf.asLeaf; f != nil && !(trustedItself && leaf.selfSigned && leaf.IsCA) {
 		return s.refuse(f, 0)
 	}
@@ -189,14 +191,17 @@ type search struct {
 // complete. On false, refusal is set.
 func (s *search) extend() bool {
 	tip := s.path[len(s.path)-1]
-	s.note(s.notFound(tip), len(s.path)-1)
 	if len(s.path) >= maxPathLength {
 		s.note(faultf(DepthExceeded, "is %d certificates away from the leaf without an anchor", len(s.path)-1), len(s.path)-1)
 		return false
 	}
 	for i, candidates := range [][]*entity{s.store.bySubject[string(tip.RawIssuer)], s.offered[string(tip.RawIssuer)]} {
 		for _, c := range candidates {
-			if s.steps--; s.steps < 0 || s.over {
+			if s.steps--; s.steps < 0 {
+				s.over = true
+				s.note(faultf(SizeExceeded, "has too many possible paths"), len(s.path)-1)
+			}
+			if s.over {
 				return false
 			}
 			if s.inPath(c) || !keyIDsAgree(tip, c) || !s.signed(tip, c) {
@@ -216,6 +221,9 @@ func (s *search) extend() bool {
 			}
 			s.path = s.path[:len(s.path)-1]
 		}
+	}
+	if s.refusal == nil {
+		s.note(s.notFound(tip), len(s.path)-1)
 	}
 	return false
 }
