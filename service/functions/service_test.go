@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -645,19 +644,4 @@ func TestVersions(t *testing.T) {
 	}
 	_, err = l.GetAlias(l.ctx, &lambda.GetAliasInput{FunctionName: aws.String("fn"), Name: aws.String("live")})
 	wantError(t, "deleted alias", err, "ResourceNotFoundException", "Cannot find alias arn: "+arnOf("fn")+":live")
-}
-
-func TestGatewayEcho(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("builds a program")
-	}
-	l := newLab(t, nil)
-	l.create("fn", nil)
-	var out struct{ PID, Calls int }
-	for i := range 3 {
-		if err := json.Unmarshal(l.invoke("fn", `{"do":"pid"}`).Payload, &out); err != nil || out.Calls != i+1 {
-			t.Errorf("call %d: %v %+v", i, err, out)
-		}
-	}
 }

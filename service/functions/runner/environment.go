@@ -222,9 +222,9 @@ func (r *Runner) start(ctx context.Context, fn *Function, tree string) (*environ
 		pool[e] = struct{}{}
 	}
 	r.mu.Unlock()
+	e.serve(listener) // before wait, which closes the server when the process ends
 	r.live.Add(1)
 	go e.wait()
-	e.serve(listener)
 	return e, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -92,31 +93,47 @@ func awaitExit(pid int) {
 }
 
 // killMarked kills every process in whose environment variables one of the
-// marks occurs: children that made a session of their own and so left the group.
-// The handle is taken before the look, so that no later process with the same id is hit.
+// marks occurs: children that outlive an environment's process, also those that
+// made a session of their own and so left its group. It returns when they have ended.
 func killMarked(marks [][]byte) {
+	// Again until nothing is found: what was killed may have forked before.
+	for range 10 {
+		if !killMarkedOnce(marks) {
+			return
+		}
+	}
+}
+
+func killMarkedOnce(marks [][]byte) (found bool) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return
+		return false
 	}
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			continue
-		}
-		environ, _ := os.ReadFile("/proc/" + e.Name() + "/environ")
-		for _, mark := range marks {
-			if bytes.Contains(environ, mark) {
-				_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-				break
-			}
-		}
-		unix.Close(fd)
+		found = killIfMarked(pid, marks) || found
 	}
+	return found
+}
+
+// killIfMarked takes a handle of the process before it looks, so that no later one with the same id is hit.
+func killIfMarked(pid int, marks [][]byte) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ") // empty once it has ended
+	if err != nil || !slices.ContainsFunc(marks, func(mark []byte) bool { return bytes.Contains(environ, mark) }) {
+		return false
+	}
+	if unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil {
+		unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 1000) // readable when it has ended
+	}
+	return true
 }
 
 // peakMemory is the most memory that a running process has had, in bytes; 0 if unknown.
