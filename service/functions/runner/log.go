@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -44,6 +45,10 @@ type logFile struct {
 // take opens the log of a name such as "000000000000/us-east-1/fn.log", or
 // shares it. Each take needs one release.
 func (l *logs) take(name string) (*logFile, error) {
+	// A Region is what a client has signed for, so it may be anything without a slash.
+	if path.Clean(name) != name || !filepath.IsLocal(name) {
+		return nil, fmt.Errorf("log file %q: not a name below the folder of logs", name)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f := l.open[name]; f != nil {
@@ -75,11 +80,11 @@ func (f *logFile) release() {
 
 // reopen opens the file for appending. The caller holds f.mu, or has f alone.
 func (f *logFile) reopen() error {
-	path := filepath.Join(f.logs.dir, filepath.FromSlash(f.name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	name := filepath.Join(f.logs.dir, filepath.FromSlash(f.name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -105,10 +110,10 @@ func (f *logFile) write(stream string, lines []byte) {
 		return
 	}
 	if f.size+int64(out.Len()) > rotateBytes && f.size > 0 {
-		path := f.file.Name()
+		name := f.file.Name()
 		f.file.Close()
 		f.file = nil
-		os.Rename(path, path+".1")
+		os.Rename(name, name+".1")
 		if f.reopen() != nil {
 			return
 		}

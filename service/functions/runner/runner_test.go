@@ -591,6 +591,53 @@ func TestConfinement(t *testing.T) {
 	}
 }
 
+// A data folder that only root can enter does not make functions run as root.
+func TestPrivateDataFolder(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root changes the user")
+	}
+	private := testDir(t)
+	if err := os.Chmod(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, func(c *runner.Config) { c.Dir = filepath.Join(private, "functions") })
+	var temp struct {
+		File string
+		UID  int
+	}
+	res := b.invoke(function(t, nil), `{"do":"temp"}`)
+	if err := json.Unmarshal(res.Payload, &temp); err != nil {
+		t.Fatalf("%v %s", err, res.Payload)
+	}
+	work, _, _ := strings.Cut(temp.File, "/run/")
+	if temp.UID == 0 || !strings.HasPrefix(work, filepath.Join(os.TempDir(), "countersign-functions-")) {
+		t.Errorf("user %d, file %s", temp.UID, temp.File)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(work); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s after Close: %v", work, err)
+	}
+}
+
+// The log is rotated before it grows without bounds.
+func TestLogRotation(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	fn := function(t, nil)
+	for range 3 {
+		b.invoke(fn, `{"do":"log","text":"`+strings.Repeat("z", 5<<20)+`\n"}`)
+	}
+	dir := filepath.Join(b.dir, "functions/logs/000000000000/eu-west-1")
+	for _, name := range []string{"fn.log", "fn.log.1"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() > 11<<20 || info.Size() < 1<<10 {
+			t.Errorf("%s: %v %v", name, err, info)
+		}
+	}
+}
+
 func TestRuntimeAPIStates(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)

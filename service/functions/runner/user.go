@@ -120,7 +120,12 @@ func outside(dir string, u user) (string, error) {
 	return work, nil
 }
 
-// removeWork removes what is of no use to the next Runner. Unpacked code stays.
+// removeWork removes what is of no use to the next Runner. Unpacked code
+// stays, unless it lies where nobody would look for it.
 func (r *Runner) removeWork() {
+	if r.work != r.cfg.Dir {
+		os.RemoveAll(r.work)
+		return
+	}
 	os.RemoveAll(filepath.Join(r.work, "run"))
 }
