@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 )
 
 const region = "eu-west-1"
@@ -89,11 +90,16 @@ func (s *system) run() {
 }
 
 func (s *system) aws(id, secret string) aws.Config {
+	return awsConfig(s.node.Endpoints().Endpoint, id, secret)
+}
+
+// awsConfig is for clients of an endpoint; what they call is recorded.
+func awsConfig(endpoint, id, secret string) aws.Config {
 	return aws.Config{
-		Region: region, BaseEndpoint: aws.String(s.node.Endpoints().Endpoint),
+		Region: region, BaseEndpoint: aws.String(endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} }, // an answer that needs a second try is a fault here
-		APIOptions:  nil,
+		APIOptions:  []func(*middleware.Stack) error{called.record},
 	}
 }
 
