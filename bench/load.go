@@ -26,6 +26,7 @@ func runLoad(args []string) error {
 	keys := flags.String("keys", "", "kind of keys")
 	group := flags.String("group", "x25519", "key exchange: x25519 or hybrid")
 	count := flags.Int("count", 0, "operations")
+	skip := flags.Int("skip", 0, "clients that have been there, in mode first")
 	workers := flags.Int("workers", 1, "at the same time")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -55,9 +56,10 @@ func runLoad(args []string) error {
 		if firsts, err = readFirsts(*dir, *keys); err != nil {
 			return err
 		}
-		if len(firsts) < *count {
-			return fmt.Errorf("%d clients for %d handshakes", len(firsts), *count)
+		if len(firsts) < *skip+*count {
+			return fmt.Errorf("%d clients, %d of them used, for %d handshakes", len(firsts), *skip, *count)
 		}
+		firsts = firsts[*skip:]
 	}
 
 	// A client that is not accepted still completes the handshake, with either

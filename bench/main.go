@@ -23,7 +23,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -93,8 +92,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, keys := range []string{"p256", "rsa"} {
-		if err := writeMaterial(dir, keys, o.handshakes); err != nil {
+	// Clients that come for the first time do so in every round; warming up is one.
+	for keys, firsts := range map[string]int{"p256": o.handshakes * (o.rounds + 1), "rsa": 0} {
+		if err := writeMaterial(dir, keys, firsts); err != nil {
 			return fmt.Errorf("make certificates: %w", err)
 		}
 	}
@@ -119,8 +119,7 @@ func run(ctx context.Context, o options) error {
 	} else {
 		fmt.Println("beside", version)
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CPU µs per operation\tgateway\tnginx\tratio\tbar")
+	fmt.Printf(row, "CPU µs per operation", "gateway", "nginx", "ratio", "bar")
 	for _, keys := range []string{"p256", "rsa"} {
 		gateway, err := startGateway(ctx, dir, keys, backend.addr, o.profile)
 		if err != nil {
@@ -137,7 +136,7 @@ func run(ctx context.Context, o options) error {
 		}
 		for _, l := range loads {
 			if l.keys == keys {
-				err = compare(ctx, table, dir, o, l, servers)
+				err = compare(ctx, dir, o, l, servers)
 			}
 			if err != nil {
 				break
@@ -149,21 +148,20 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		table.Flush()
 	}
 	return nil
 }
 
 // compare measures one load on each server in turn, round by round, and
-// writes a row with the medians.
-func compare(ctx context.Context, table *tabwriter.Writer, dir string, o options, l load, servers []*server) error {
+// prints a row with the medians.
+func compare(ctx context.Context, dir string, o options, l load, servers []*server) error {
 	if l.alone {
 		servers = servers[:1]
 	}
 	costs := make([][]float64, len(servers))
 	for round := range o.rounds + 1 {
 		for i, s := range servers {
-			cost, err := measure(ctx, dir, o, l, s)
+			cost, err := measure(ctx, dir, o, l, s, round)
 			if err != nil {
 				return fmt.Errorf("%s on %s: %w", l.name, s.name, err)
 			}
@@ -174,35 +172,35 @@ func compare(ctx context.Context, table *tabwriter.Writer, dir string, o options
 	}
 	median := func(v []float64) float64 { slices.Sort(v); return v[len(v)/2] }
 	gateway := median(costs[0])
-	row := fmt.Sprintf("%s\t%.1f", l.name, gateway)
-	switch {
-	case len(servers) < 2:
-		row += "\t–\t–\t–"
-	default:
-		nginx := median(costs[1])
-		row += fmt.Sprintf("\t%.1f\t%.2f×", nginx, gateway/nginx)
-		switch {
-		case l.bar == 0:
-			row += "\t–"
-		case gateway <= l.bar*nginx:
-			row += fmt.Sprintf("\t≤ %.1f× met", l.bar)
-		default:
-			row += fmt.Sprintf("\t≤ %.1f× MISSED", l.bar)
+	cost := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+	if len(servers) < 2 {
+		fmt.Printf(row, l.name, cost(gateway), "–", "–", "–")
+		return nil
+	}
+	nginx := median(costs[1])
+	bar := "–"
+	if l.bar > 0 {
+		bar = fmt.Sprintf("≤ %.1f× met", l.bar)
+		if gateway > l.bar*nginx {
+			bar = fmt.Sprintf("≤ %.1f× MISSED", l.bar)
 		}
 	}
-	fmt.Fprintln(table, row)
+	fmt.Printf(row, l.name, cost(gateway), cost(nginx), fmt.Sprintf("%.2f×", gateway/nginx), bar)
 	return nil
 }
 
+// row is a line of the result.
+const row = "%-56s %8s %8s %7s  %s\n"
+
 // measure runs one load against a server and returns its CPU time for one
 // operation in microseconds.
-func measure(ctx context.Context, dir string, o options, l load, s *server) (float64, error) {
+func measure(ctx context.Context, dir string, o options, l load, s *server, round int) (float64, error) {
 	before, err := cpuTime(s.pid)
 	if err != nil {
 		return 0, err
 	}
 	args := append([]string{"load", "-mode", l.mode, "-addr", s.addr, "-dir", dir, "-keys", l.keys,
-		"-count", strconv.Itoa(l.count), "-workers", strconv.Itoa(o.workers)}, l.extra...)
+		"-count", strconv.Itoa(l.count), "-skip", strconv.Itoa(round * l.count), "-workers", strconv.Itoa(o.workers)}, l.extra...)
 	cmd := exec.CommandContext(ctx, self(), args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out)))

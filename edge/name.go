@@ -8,10 +8,22 @@ func normalName(name string) string {
 	name = strings.TrimSuffix(name, ".")
 	for i := range len(name) {
 		if c := name[i]; 'A' <= c && c <= 'Z' {
-			return strings.ToLower(name)
+			return lowerASCII(name)
 		}
 	}
 	return name
+}
+
+// lowerASCII leaves everything but A to Z alone: strings.ToLower makes a "k"
+// of the Kelvin sign, and another name's Host of a name that is nobody's.
+func lowerASCII(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // hostName is the normal form of a Host header or :authority, its port cut off.

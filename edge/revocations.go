@@ -49,7 +49,7 @@ type issuerRevocations struct {
 
 // A revocationRun is what a reader looks at in one piece.
 type revocationRun struct {
-	base    []serial  // sorted
+	base    []serial  // by bucket, sorted in each
 	bits    uint      // of the index
 	index   []uint32  // index[h] … index[h+1]: the part of base in bucket h
 	overlay *sync.Map // serial → struct{}
@@ -157,23 +157,35 @@ func (s serial) bucket(bits uint) uint32 {
 	return uint32(binary.BigEndian.Uint64(s[serialBytes-8:]) * 0x9E3779B97F4A7C15 >> (64 - bits))
 }
 
-// setBase sorts the serials by bucket and value, drops repeated ones, and
-// builds the index: about 32 serials for each entry of it.
+// setBase makes the serials the base, each once, and builds the index: about
+// 32 serials for each entry of it. They are counted into their buckets first,
+// which leaves only small parts to sort.
 func (run *revocationRun) setBase(all []serial) {
 	bits := indexBits(len(all))
-	slices.SortFunc(all, func(a, b serial) int { return compareIn(bits, a, b) })
-	all = slices.Compact(all)
-	run.base, run.bits = slices.Clip(all), bits
-	run.index = make([]uint32, 1<<bits+1)
-	next := 0
-	for i, s := range run.base {
-		for b := int(s.bucket(bits)); next <= b; next++ {
-			run.index[next] = uint32(i)
-		}
+	index := make([]uint32, 1<<bits+1)
+	for _, s := range all {
+		index[s.bucket(bits)+1]++
 	}
-	for ; next < len(run.index); next++ {
-		run.index[next] = uint32(len(run.base))
+	for i := 1; i < len(index); i++ {
+		index[i] += index[i-1]
 	}
+	base := make([]serial, len(all))
+	next := slices.Clone(index)
+	for _, s := range all {
+		b := s.bucket(bits)
+		base[next[b]] = s
+		next[b]++
+	}
+	kept := uint32(0)
+	for b := range len(index) - 1 {
+		part := base[index[b]:index[b+1]]
+		slices.SortFunc(part, compareSerials)
+		part = slices.Compact(part)
+		index[b] = kept
+		kept += uint32(copy(base[kept:], part))
+	}
+	index[len(index)-1] = kept
+	run.base, run.bits, run.index = base[:kept], bits, index
 }
 
 func indexBits(n int) uint {
@@ -184,21 +196,13 @@ func indexBits(n int) uint {
 	return bits
 }
 
-func compareIn(bits uint, a, b serial) int {
-	if x, y := a.bucket(bits), b.bucket(bits); x != y {
-		if x < y {
-			return -1
-		}
-		return 1
-	}
-	return bytes.Compare(a[:], b[:])
-}
+func compareSerials(a, b serial) int { return bytes.Compare(a[:], b[:]) }
 
 func (run *revocationRun) contains(s serial) bool {
 	if len(run.base) > 0 {
 		b := s.bucket(run.bits)
 		part := run.base[run.index[b]:run.index[b+1]]
-		if _, hit := slices.BinarySearchFunc(part, s, func(e, t serial) int { return bytes.Compare(e[:], t[:]) }); hit {
+		if _, hit := slices.BinarySearchFunc(part, s, compareSerials); hit {
 			return true
 		}
 	}

@@ -171,12 +171,32 @@ func TestHostNames(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"a.example.com": "a.example.com", "A.Example.Com.": "a.example.com", "a:443": "a", "a.:443": "a", "A:": "a",
-		"[::1]:443": "[::1]", "[::1]": "[::1]", "": "", ".": "", "a..": "a.",
+		"[::1]:443": "[::1]", "[::1]": "[::1]", "": "", ".": "", "a..": "a.", "A\u212a": "a\u212a", "A\xfc": "a\xfc",
 	} {
 		if got := hostName(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
+}
+
+func FuzzHostName(f *testing.F) {
+	for _, s := range []string{"A.example.com.:443", "[::1]:443", "::1", ":", "a:b:c", "[", "]:", ".", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		name := hostName(host)
+		if strings.ContainsAny(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") || len(name) > len(host) {
+			t.Errorf("%q became %q", host, name)
+		}
+		// A name that SNI may have is its own Host, with and without a port.
+		if name != "" && !strings.ContainsAny(name, ":[]") && !strings.HasSuffix(name, ".") {
+			for _, same := range []string{name, name + ":8443", name + ".", name + ".:1"} {
+				if got := hostName(same); got != name {
+					t.Errorf("%q became %q, want %q", same, got, name)
+				}
+			}
+		}
+	})
 }
 
 func FuzzRoute(f *testing.F) {
