@@ -80,7 +80,7 @@ func (c *Config) check() error {
 		return errors.New("a node needs a clock and a source of randomness")
 	}
 	if len(c.Account) != 12 || strings.Trim(c.Account, "0123456789") != "" {
-		return fmt.Errorf("account id %q: want 12 digits", c.Account)
+		return fmt.Errorf("--account-id %q is not an AWS account id: give 12 digits", c.Account)
 	}
 	if (c.RootAccessKeyID == "") != (c.RootSecretAccessKey == "") {
 		return errors.New("the root key pair needs both COUNTERSIGN_ROOT_ACCESS_KEY_ID and COUNTERSIGN_ROOT_SECRET_ACCESS_KEY")
@@ -88,15 +88,18 @@ func (c *Config) check() error {
 	if (c.TLSCertificate == "") != (c.TLSKey == "") {
 		return errors.New("HTTPS of the endpoint needs both a certificate and a key: --tls-certificate and --tls-key")
 	}
-	if !c.Dev {
-		return nil
-	}
-	for flag, address := range map[string]string{"--listen": c.Listen, "--gateway-listen": c.GatewayListen, "--dns-listen": c.DNSListen} {
-		if !loopback(address) {
-			return fmt.Errorf("--dev accepts the key pair test/test, so it listens on loopback only: %s %s does not; leave --dev out, or use 127.0.0.1", flag, address)
+	for _, l := range []struct{ flag, address, otherwise string }{
+		{"--listen", c.Listen, DefaultListen}, {"--gateway-listen", c.GatewayListen, DefaultGatewayListen}, {"--dns-listen", c.DNSListen, DefaultDNSListen},
+	} {
+		if err := checkAddress(l.flag, l.address, l.otherwise); err != nil {
+			return err
+		}
+		if c.Dev && !loopback(l.address) {
+			return fmt.Errorf("--dev accepts the key pair test/test, so it listens on loopback only: %s %s does not; leave --dev out, or use 127.0.0.1", l.flag, l.address)
 		}
 	}
-	return nil
+	_, err := gatewayAddresses(*c)
+	return err
 }
 
 func loopback(address string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -24,8 +25,24 @@ func listenError(what, flag, address string, err error) error {
 		return fmt.Errorf("%s cannot listen on %s: another program has that port; stop it, or choose another with %s", what, address, flag)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("%s cannot listen on %s: ports below 1024 need privileges; choose another with %s", what, address, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%s cannot listen on %s: this machine has no such address; choose one that it has, or 127.0.0.1, with %s", what, address, flag)
+	case errors.As(err, new(*net.DNSError)):
+		return fmt.Errorf("%s cannot listen on %s: its host name leads to no address; choose another with %s", what, address, flag)
 	}
 	return fmt.Errorf("%s cannot listen on %s: %w (set it with %s)", what, address, err, flag)
+}
+
+// checkAddress refuses what no listener can take, with an example of what one can.
+func checkAddress(flag, address, example string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is not an address to listen on: give a host and a port from 0 to 65535, such as %s", flag, address, example)
+	}
+	return nil
 }
 
 // sniffTime is how long a new connection may take to send its first byte.

@@ -45,6 +45,7 @@ type Node struct {
 	authority    *authority.Service
 	certificates *certificates.Service
 	defaultTLS   *localCertificate // of the default endpoints
+	givenTLS     *tls.Certificate  // of the AWS endpoint; nil: one of the local root
 	zones        *zones.Service
 	functions    *functions.Service
 	gateway      *gateway.Service
@@ -84,8 +85,7 @@ const (
 )
 
 // Start builds every part in order and returns when the node serves. When it
-// fails, nothing is left running and the data folder is as it was. Cancelling ctx
-// later does not stop the node: Close does.
+// fails, nothing is left running. Cancelling ctx later does not stop the node: Close does.
 func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 		}
 	}()
 	for _, build := range []func(context.Context) error{
-		n.openStore, n.bind, n.buildServices, n.buildDataPlanes, n.serve,
+		n.loadTLS, n.openStore, n.bind, n.buildServices, n.buildDataPlanes, n.serve,
 	} {
 		if err := build(ctx); err != nil {
 			return nil, err
@@ -168,14 +168,14 @@ type installation struct {
 func (n *Node) openStore(ctx context.Context) error {
 	c := &n.config
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+		return fmt.Errorf("make the data folder: %w; choose another with --data", err)
 	}
 	var err error
 	n.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Now: c.Now, Logger: c.Logger})
-	if err != nil {
-		return fmt.Errorf("open the data folder %s: %w", c.Data, err)
+	if errors.Is(err, sqlite.ErrLocked) {
+		return fmt.Errorf("%w; stop it first, or choose another folder with --data", err)
 	}
-	return nil
+	return err
 }
 
 // install reads the installation's record, or writes it at the first start.
@@ -273,9 +273,13 @@ func (n *Node) bind(context.Context) (err error) {
 	n.onStop("the name server's port", func(context.Context) error {
 		return errors.Join(ignoreClosed(n.dnsListener.Close()), ignoreClosed(n.dnsPackets.Close()))
 	})
+	root, err := filepath.Abs(filepath.Join(c.Data, localRootFile))
+	if err != nil {
+		return err
+	}
 	n.endpoints = Endpoints{
 		Endpoint: "http://" + n.awsListener.Addr().String(), Gateway: n.gatewayListener.Addr().String(), DNS: n.dnsListener.Addr().String(),
-		Account: c.Account, CACert: filepath.Join(c.Data, localRootFile),
+		Account: c.Account, CACert: root,
 	}
 	return nil
 }
@@ -283,15 +287,15 @@ func (n *Node) bind(context.Context) (err error) {
 // serve starts everything that runs until Close.
 func (n *Node) serve(ctx context.Context) error {
 	c := n.config
-	if err := n.writeFiles(ctx); err != nil {
-		return err
-	}
 	handler, err := n.handler()
 	if err != nil {
 		return err
 	}
 	secure, err := n.endpointTLS(ctx)
 	if err != nil {
+		return err
+	}
+	if err := n.writeFiles(ctx); err != nil {
 		return err
 	}
 

@@ -27,7 +27,11 @@ const (
 // an older one has sealed.
 func masterKey(c Config, fresh bool) (keys.Master, error) {
 	if len(c.MasterKey) > 0 {
-		return keys.ParseMaster(c.MasterKey)
+		m, err := keys.ParseMaster(c.MasterKey)
+		if err != nil {
+			return m, fmt.Errorf("COUNTERSIGN_MASTER_KEY: %w; 'openssl rand -base64 32' makes one", err)
+		}
+		return m, nil
 	}
 	path := filepath.Join(c.Data, masterFile)
 	text, err := readSmall(path)
@@ -101,7 +105,7 @@ type Endpoints struct {
 	Gateway  string `json:"gateway"`  // "127.0.0.1:8443"
 	DNS      string `json:"dns"`      // "127.0.0.1:5354"
 	Account  string `json:"account"`
-	CACert   string `json:"cacert"` // path of the local root's certificate
+	CACert   string `json:"cacert"` // absolute path of the local root's certificate
 }
 
 // ReadEndpoints reads where the node of a data folder listens, or listened last.
@@ -112,7 +116,7 @@ func ReadEndpoints(data string) (Endpoints, error) {
 		return e, err
 	}
 	if err := json.Unmarshal(text, &e); err != nil {
-		return e, fmt.Errorf("%s: %w", filepath.Join(data, endpointsFile), err)
+		return e, fmt.Errorf("%s is damaged (%w): start the node again, which writes it anew", filepath.Join(data, endpointsFile), err)
 	}
 	return e, nil
 }

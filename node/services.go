@@ -67,6 +67,9 @@ func (n *Node) buildServices(ctx context.Context) error {
 		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
 		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
 	})
+	if err := n.checkMaster(ctx); err != nil {
+		return err
+	}
 	n.defaultTLS = &localCertificate{from: n.certificates, now: c.Now, log: c.Logger}
 	n.gateway = gateway.New(gateway.Config{
 		Store: n.store, Certificates: serverCertificates{n.certificates}, Objects: n.objects, Now: c.Now, Rand: c.Rand,
@@ -80,6 +83,23 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
+	return nil
+}
+
+// checkMaster opens the first secret of every installation, the local root's
+// key: with another master key than the one that sealed the folder nothing starts.
+func (n *Node) checkMaster(ctx context.Context) error {
+	_, err := n.certificates.LocalRoot(ctx)
+	if errors.Is(err, keys.ErrMaster) {
+		from := filepath.Join(n.config.Data, masterFile)
+		if len(n.config.MasterKey) > 0 {
+			from = "the environment"
+		}
+		return fmt.Errorf("the data folder %s was sealed with another master key than the one from %s: give it the key it was made with, in %s or in COUNTERSIGN_MASTER_KEY", n.config.Data, from, masterFile)
+	}
+	if err != nil {
+		return fmt.Errorf("read the local root: %w", err)
+	}
 	return nil
 }
 
@@ -132,15 +152,26 @@ func (n *Node) defaultCertificate(ctx context.Context, apis map[string]*snapshot
 	return n.defaultTLS.get(ctx, names)
 }
 
+// loadTLS reads the certificate that the endpoint's HTTPS was given, if any,
+// before anything is made.
+func (n *Node) loadTLS(context.Context) error {
+	c := n.config
+	if c.TLSCertificate == "" {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCertificate, c.TLSKey)
+	if err != nil {
+		return fmt.Errorf("--tls-certificate %s with --tls-key %s: %w; give PEM files of a certificate chain and its key, or leave both out", c.TLSCertificate, c.TLSKey, err)
+	}
+	n.givenTLS = &pair
+	return nil
+}
+
 // endpointTLS is how the AWS endpoint speaks HTTPS.
 func (n *Node) endpointTLS(ctx context.Context) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
-	if n.config.TLSCertificate != "" {
-		c, err := tls.LoadX509KeyPair(n.config.TLSCertificate, n.config.TLSKey)
-		if err != nil {
-			return nil, fmt.Errorf("HTTPS of the AWS endpoint: %w", err)
-		}
-		config.Certificates = []tls.Certificate{c}
+	if n.givenTLS != nil {
+		config.Certificates = []tls.Certificate{*n.givenTLS}
 		return config, nil
 	}
 	names := []string{"localhost", "*.localhost", "*.s3.localhost", "127.0.0.1", "::1"}
@@ -165,7 +196,7 @@ func gatewayAddresses(c Config) ([]netip.Addr, error) {
 	for _, text := range c.GatewayAddresses {
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return nil, fmt.Errorf("--gateway-addresses: %w", err)
+			return nil, fmt.Errorf("--gateway-addresses %q is not an IP address: give addresses such as 192.0.2.7, separated by commas", text)
 		}
 		addresses = append(addresses, a)
 	}

@@ -9,15 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"countersign/node"
 
+	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 )
 
@@ -26,6 +29,7 @@ const (
 	demoZone   = "countersign.test"
 	demoDomain = "api.countersign.test"
 	demoClient = "client.countersign.test"
+	demoSpare  = "second.countersign.test"
 	demoRegion = "us-east-1"
 )
 
@@ -42,7 +46,11 @@ without a certificate, with it, and after the certificate was revoked.
 
 The node stays up until interrupted, and the commands that repeat the calls are printed. It needs
 nothing but Go (it compiles the Lambda function from this checkout) and no privileges.`,
-		Args: cobra.NoArgs,
+		Example: `  countersign demo
+  countersign demo --data demo-data              keep what it makes
+  countersign demo --listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --dns-listen 127.0.0.1:0
+  countersign demo --exit --json | jq -r '"\(.milliseconds) ms \(.step)"'`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := fromEnvironment(c); err != nil {
 				return err
@@ -68,6 +76,9 @@ func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
 		defer os.RemoveAll(dir)
 		flags.Data = filepath.Join(dir, "data")
 	}
+	if _, err := node.ReadEndpoints(flags.Data); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("%s holds a node already, and the demonstration makes its own: name a new folder with --data, or leave --data and COUNTERSIGN_DATA out", flags.Data)
+	}
 	r := &reporter{out: c.OutOrStdout(), palette: colours(c.OutOrStdout()), json: asJSON}
 	d := &demo{report: r, data: flags.Data, files: filepath.Join(flags.Data, "demo")}
 
@@ -78,7 +89,7 @@ func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
 	// The function is compiled first: a Go toolchain that is not there is
 	// noticed before anything is made.
 	if err := d.build(ctx); err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	var n *node.Node
 	err = r.step("start a node", func() (string, error) {
@@ -89,7 +100,7 @@ func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
 		return n.Endpoints().Endpoint, nil
 	})
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	defer func() {
 		if closed := n.Close(); err == nil {
@@ -97,15 +108,26 @@ func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
 		}
 	}()
 	if err := d.run(ctx, n); err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	if exit {
+		if !asJSON {
+			fmt.Fprintf(r.out, "\nThe node ends now; without --exit it stays up for these commands.\n")
+		}
 		return nil
 	}
 	if !asJSON {
 		fmt.Fprintf(r.out, "\nThe node stays up; press Ctrl-C to end it.\n")
 	}
 	return wait(ctx, n, c.ErrOrStderr())
+}
+
+// interrupted gives the interruption where err is what came of one.
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // A reporter shows each step as it happens: what was made, and how long it took.
@@ -130,12 +152,16 @@ func (r *reporter) step(name string, do func() (made string, err error)) error {
 		if !r.json {
 			fmt.Fprintf(r.out, "  %s %s\n", r.palette.red("✗"), name)
 		}
+		// What the service said is for the user; the SDK's account of the call is not.
+		if refused := smithy.APIError(nil); errors.As(err, &refused) {
+			return fmt.Errorf("%s: %s: %s", name, refused.ErrorCode(), refused.ErrorMessage())
+		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if r.json {
 		return json.NewEncoder(r.out).Encode(map[string]any{"step": name, "made": made, "milliseconds": float64(took.Microseconds()) / 1000})
 	}
-	_, err = fmt.Fprintf(r.out, "  %s %-46s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
+	_, err = fmt.Fprintf(r.out, "  %s %-50s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
 	return err
 }
 
@@ -283,26 +309,36 @@ func (d *demo) repeat(e node.Endpoints) {
 	if r.json {
 		return
 	}
-	_, port, _ := net.SplitHostPort(e.Gateway)
-	host, _, _ := net.SplitHostPort(e.Gateway)
+	host, port, _ := net.SplitHostPort(dialable(e.Gateway))
 	curl := fmt.Sprintf("curl --cacert %s --resolve %s:%s:%s", shellQuote(d.cacert), demoDomain, port, host)
 	url := fmt.Sprintf("https://%s:%s/", demoDomain, port)
-	aws := "aws --endpoint-url " + e.Endpoint
+	aws := "aws --endpoint-url http://" + dialable(strings.TrimPrefix(e.Endpoint, "http://"))
+	with := func(name string) string {
+		return fmt.Sprintf("%s --cert %s --key %s %s", curl, shellQuote(filepath.Join(d.files, name+".pem")), shellQuote(filepath.Join(d.files, name+".key")), url)
+	}
+	r.heading("In another terminal")
+	fmt.Fprintf(r.out, "  eval \"$(%s env --data %s --region %s)\"\n", shellQuote(os.Args[0]), shellQuote(d.data), demoRegion)
 	r.heading("Repeat the calls")
-	fmt.Fprintf(r.out, "  %s %s\n", curl, url)
-	fmt.Fprintf(r.out, "  %s --cert %s --key %s %s\n", curl, shellQuote(filepath.Join(d.files, "client.pem")), shellQuote(filepath.Join(d.files, "client.key")), url)
+	for _, c := range []struct{ outcome, command string }{
+		{"refused in the handshake: no certificate", curl + " " + url},
+		{"200: the second certificate", with("spare")},
+		{"403: the revoked certificate", with("client")},
+		{"revoke the second one as well", fmt.Sprintf("%s acm-pca revoke-certificate --certificate-authority-arn %s --certificate-serial %s --revocation-reason KEY_COMPROMISE", aws, d.subARN, d.spareSerial)},
+	} {
+		fmt.Fprintf(r.out, "  %s\n  %s\n", r.palette.dim("# "+c.outcome), c.command)
+	}
 	r.heading("Look at what was made")
-	fmt.Fprintf(r.out, "  eval \"$(countersign env --data %s --region %s)\"\n", shellQuote(d.data), demoRegion)
 	for _, command := range []string{
 		"acm-pca list-certificate-authorities",
 		"acm export-certificate --certificate-arn " + d.clientARN + " --passphrase $(echo -n secret | base64)",
 		"s3api list-object-versions --bucket " + d.bucket,
 		"apigatewayv2 get-domain-name --domain-name " + demoDomain,
-		"lambda invoke --function-name echo --payload '{\"hello\":\"world\"}' --cli-binary-format raw-in-base64-out /dev/stdout",
 	} {
 		fmt.Fprintf(r.out, "  %s %s\n", aws, command)
 	}
-	dnsHost, dnsPort, _ := net.SplitHostPort(e.DNS)
+	// From a file, the payload needs no option that only one of the CLI's major versions has.
+	fmt.Fprintf(r.out, "  echo '{\"hello\":\"world\"}' | %s lambda invoke --function-name echo --payload fileb:///dev/stdin /dev/stdout\n", aws)
+	dnsHost, dnsPort, _ := net.SplitHostPort(dialable(e.DNS))
 	fmt.Fprintf(r.out, "  dig @%s -p %s %s A\n", dnsHost, dnsPort, demoDomain)
 }
 

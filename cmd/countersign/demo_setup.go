@@ -55,6 +55,7 @@ type demo struct {
 	rootARN, rootPEM string
 	subARN, subPEM   string
 	clientARN        string
+	spareSerial      string // of the certificate that is not revoked
 	serverARN        string
 	functionARN      string
 	zoneID           string
@@ -62,6 +63,9 @@ type demo struct {
 	domainTarget     string // name and zone of the gateway's side of the domain
 	domainZone       string
 }
+
+// echoPackage is the function's source.
+const echoPackage = "countersign/lambda/echo"
 
 // build compiles lambda/echo of this checkout into a Lambda package.
 func (d *demo) build(ctx context.Context) error {
@@ -76,10 +80,16 @@ func (d *demo) build(ctx context.Context) error {
 		}
 		defer os.RemoveAll(dir)
 		bootstrap := filepath.Join(dir, "bootstrap")
-		cmd := exec.CommandContext(ctx, goTool, "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, "countersign/lambda/echo")
+		cmd := exec.CommandContext(ctx, goTool, "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, echoPackage)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+		// On an interruption the go command removes its own temporary files, given the time.
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = 5 * time.Second
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("%w\n%s(run the demonstration from a checkout of Countersign)", err, out)
+			if list := exec.CommandContext(ctx, goTool, "list", echoPackage); list.Run() != nil {
+				return "", errors.New("its source is not here: run the demonstration in a checkout of Countersign")
+			}
+			return "", fmt.Errorf("%w\n%s", err, out)
 		}
 		binary, err := os.ReadFile(bootstrap)
 		if err != nil {
@@ -156,7 +166,7 @@ func (d *demo) run(ctx context.Context, n *node.Node) error {
 	r.heading("Three calls")
 	var certificate tls.Certificate
 	err := r.step("export the client certificate and decrypt its key", func() (made string, err error) {
-		certificate, made, err = d.export(ctx)
+		certificate, made, err = d.export(ctx, d.clientARN, "client")
 		return made, err
 	})
 	if err != nil {
@@ -167,6 +177,10 @@ func (d *demo) run(ctx context.Context, n *node.Node) error {
 		return r.step("revoke the client certificate", func() (string, error) { return d.revoke(ctx) })
 	})
 	if err != nil {
+		return err
+	}
+	r.heading("For your own calls")
+	if err := r.step("issue a second client certificate", func() (string, error) { return d.issueSpare(ctx) }); err != nil {
 		return err
 	}
 	d.repeat(e)
@@ -234,16 +248,21 @@ func (d *demo) makeSubordinate(ctx context.Context) (made string, err error) {
 	return d.subARN, err
 }
 
-func (d *demo) requestClient(ctx context.Context) (string, error) {
+func (d *demo) requestClient(ctx context.Context) (made string, err error) {
+	d.clientARN, err = d.issueClient(ctx, demoClient, "ClientOneCert")
+	return d.clientARN, err
+}
+
+// issueClient requests a certificate from the subordinate CA and waits for it.
+func (d *demo) issueClient(ctx context.Context, name, tag string) (string, error) {
 	out, err := d.acm.RequestCertificate(ctx, &acm.RequestCertificateInput{
-		CertificateAuthorityArn: &d.subARN, DomainName: aws.String(demoClient),
-		Tags: []acmtypes.Tag{{Key: aws.String("Name"), Value: aws.String("ClientOneCert")}},
+		CertificateAuthorityArn: &d.subARN, DomainName: &name,
+		Tags: []acmtypes.Tag{{Key: aws.String("Name"), Value: &tag}},
 	})
 	if err != nil {
 		return "", err
 	}
-	d.clientARN = *out.CertificateArn
-	return d.clientARN, d.issued(ctx, d.clientARN)
+	return *out.CertificateArn, d.issued(ctx, *out.CertificateArn)
 }
 
 // issued waits until a certificate is ISSUED.
@@ -413,12 +432,12 @@ func (d *demo) pointDomain(ctx context.Context) (string, error) {
 	})
 }
 
-// export fetches the client's certificate and key as article 1 does, and keeps
-// them as files for the printed commands.
-func (d *demo) export(ctx context.Context) (tls.Certificate, string, error) {
+// export fetches a client's certificate and key as article 1 does, and keeps
+// them as files, name.pem and name.key, for the printed commands.
+func (d *demo) export(ctx context.Context, arn, name string) (tls.Certificate, string, error) {
 	var none tls.Certificate
 	passphrase := []byte("demo passphrase")
-	out, err := d.acm.ExportCertificate(ctx, &acm.ExportCertificateInput{CertificateArn: &d.clientARN, Passphrase: passphrase})
+	out, err := d.acm.ExportCertificate(ctx, &acm.ExportCertificateInput{CertificateArn: &arn, Passphrase: passphrase})
 	if err != nil {
 		return none, "", err
 	}
@@ -435,24 +454,44 @@ func (d *demo) export(ctx context.Context) (tls.Certificate, string, error) {
 	if err != nil {
 		return none, "", err
 	}
-	for name, data := range map[string][]byte{
-		"client.pem": []byte(*out.Certificate), "client.key": key, "chain.pem": []byte(*out.CertificateChain), "truststore.pem": pemBlocks(d.subPEM, d.rootPEM),
+	for file, data := range map[string][]byte{
+		name + ".pem": []byte(*out.Certificate), name + ".key": key, "chain.pem": []byte(*out.CertificateChain), "truststore.pem": pemBlocks(d.subPEM, d.rootPEM),
 	} {
-		if err := d.save(name, data); err != nil {
+		if err := d.save(file, data); err != nil {
 			return none, "", err
 		}
 	}
-	return certificate, filepath.Join(d.files, "client.pem"), nil
+	return certificate, filepath.Join(d.files, name+".pem"), nil
 }
 
-func (d *demo) revoke(ctx context.Context) (string, error) {
-	described, err := d.acm.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &d.clientARN})
+// issueSpare makes a certificate that stays valid, for calls of the user's own.
+func (d *demo) issueSpare(ctx context.Context) (string, error) {
+	arn, err := d.issueClient(ctx, demoSpare, "ClientTwoCert")
 	if err != nil {
 		return "", err
 	}
-	serial := described.Certificate.Serial
+	if d.spareSerial, err = d.serial(ctx, arn); err != nil {
+		return "", err
+	}
+	_, made, err := d.export(ctx, arn, "spare")
+	return made, err
+}
+
+func (d *demo) serial(ctx context.Context, arn string) (string, error) {
+	described, err := d.acm.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &arn})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(described.Certificate.Serial), nil
+}
+
+func (d *demo) revoke(ctx context.Context) (string, error) {
+	serial, err := d.serial(ctx, d.clientARN)
+	if err != nil {
+		return "", err
+	}
 	_, err = d.pca.RevokeCertificate(ctx, &acmpca.RevokeCertificateInput{
-		CertificateAuthorityArn: &d.subARN, CertificateSerial: serial, RevocationReason: pcatypes.RevocationReasonKeyCompromise,
+		CertificateAuthorityArn: &d.subARN, CertificateSerial: &serial, RevocationReason: pcatypes.RevocationReasonKeyCompromise,
 	})
-	return "serial " + aws.ToString(serial), err
+	return "serial " + serial, err
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 
 	"countersign/node"
 
@@ -24,8 +26,14 @@ root key pair. The output holds a secret: it is meant for
 
   eval "$(countersign env)"
 
-and not for a file or a log.`,
-		Args: cobra.NoArgs,
+and not for a file or a log. Three variables more are for other tools: COUNTERSIGN_GATEWAY and
+COUNTERSIGN_DNS, the addresses of the API gateway and of the name server, and COUNTERSIGN_CACERT,
+the file with the certificate of the node's local root.`,
+		Example: `  eval "$(countersign env --data /var/lib/countersign --region eu-west-1)"
+  aws sts get-caller-identity
+  curl --cacert "$COUNTERSIGN_CACERT" --connect-to "::$COUNTERSIGN_GATEWAY" https://api.example.test/
+  countersign env --json | jq -r .AWS_ENDPOINT_URL`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := fromEnvironment(c); err != nil {
 				return err
@@ -69,8 +77,11 @@ func defaultRegion() string {
 
 // awsEnvironment gives names and values, in the order to print them.
 func awsEnvironment(data, region string) ([][2]string, error) {
+	if data == "" {
+		data = node.DefaultData
+	}
 	endpoints, err := node.ReadEndpoints(data)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, fmt.Errorf("%s holds no node: start one with 'countersign serve', or name its folder with --data", data)
 	}
 	if err != nil {
@@ -88,12 +99,25 @@ func awsEnvironment(data, region string) ([][2]string, error) {
 		return nil, err
 	}
 	return [][2]string{
-		{"AWS_ENDPOINT_URL", endpoints.Endpoint},
+		{"AWS_ENDPOINT_URL", "http://" + dialable(strings.TrimPrefix(endpoints.Endpoint, "http://"))},
 		{"AWS_ACCESS_KEY_ID", credentials.AccessKeyID},
 		{"AWS_SECRET_ACCESS_KEY", credentials.SecretAccessKey},
 		{"AWS_REGION", region},
 		{"AWS_DEFAULT_REGION", region},
+		{"COUNTERSIGN_GATEWAY", dialable(endpoints.Gateway)},
+		{"COUNTERSIGN_DNS", dialable(endpoints.DNS)},
+		{"COUNTERSIGN_CACERT", endpoints.CACert},
 	}, nil
+}
+
+// dialable is where a program on this machine reaches a listener: one on all
+// addresses is reached on loopback, the name that its certificates bear.
+func dialable(listening string) string {
+	host, port, err := net.SplitHostPort(listening)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsUnspecified() {
+		return listening
+	}
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // shellQuote makes one word of s for a POSIX shell.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -55,16 +57,17 @@ func (f *nodeFlags) bind(c *cobra.Command) {
 	}
 }
 
-// fromEnvironment sets the flags that the command line left alone.
+// fromEnvironment sets the flags that the command line left alone. An empty
+// variable is none.
 func fromEnvironment(c *cobra.Command) error {
 	for name, variable := range environment {
 		flag := c.Flags().Lookup(name)
-		value, ok := os.LookupEnv(variable)
-		if flag == nil || !ok || flag.Changed {
+		value := os.Getenv(variable)
+		if flag == nil || value == "" || flag.Changed {
 			continue
 		}
 		if err := c.Flags().Set(name, value); err != nil {
-			return exitError{2, fmt.Sprintf("%s=%q: %v", variable, value, err)}
+			return exitError{statusUsage, fmt.Sprintf("%s=%q: want %s", variable, value, wanted(flag))}
 		}
 	}
 	return nil
@@ -74,6 +77,9 @@ func fromEnvironment(c *cobra.Command) error {
 // from the environment only, so that they show in no process list.
 func (f *nodeFlags) config(ctx context.Context, logs io.Writer) (node.Config, error) {
 	c := f.Config
+	if c.Data == "" {
+		c.Data = node.DefaultData
+	}
 	c.Now, c.Rand = time.Now, rand.Reader
 	c.RootAccessKeyID = os.Getenv("COUNTERSIGN_ROOT_ACCESS_KEY_ID")
 	c.RootSecretAccessKey = os.Getenv("COUNTERSIGN_ROOT_SECRET_ACCESS_KEY")
@@ -82,19 +88,34 @@ func (f *nodeFlags) config(ctx context.Context, logs io.Writer) (node.Config, er
 		level = slog.LevelInfo
 	}
 	c.Logger = slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: level}))
-	switch command := os.Getenv("COUNTERSIGN_MASTER_KEY_COMMAND"); {
-	case command != "":
-		cmd := exec.CommandContext(ctx, "sh", "-c", command)
-		cmd.Stderr = os.Stderr
-		text, err := cmd.Output()
-		if err != nil {
-			return c, fmt.Errorf("COUNTERSIGN_MASTER_KEY_COMMAND: %w", err)
-		}
-		c.MasterKey = text
-	default:
-		c.MasterKey = []byte(os.Getenv("COUNTERSIGN_MASTER_KEY"))
+	var err error
+	c.MasterKey, err = masterKey(ctx)
+	return c, err
+}
+
+// masterKey is the sealing key's text, or nothing where the data folder's file holds it.
+func masterKey(ctx context.Context) ([]byte, error) {
+	text, command := os.Getenv("COUNTERSIGN_MASTER_KEY"), os.Getenv("COUNTERSIGN_MASTER_KEY_COMMAND")
+	switch {
+	case text != "" && command != "":
+		return nil, errors.New("COUNTERSIGN_MASTER_KEY and COUNTERSIGN_MASTER_KEY_COMMAND are both set: unset one of them")
+	case command == "":
+		return []byte(text), nil
 	}
-	return c, nil
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the command of COUNTERSIGN_MASTER_KEY_COMMAND gave no key (%w): run it by itself to see why", err)
+	}
+	// Nothing would mean the file in the data folder, which is not what was asked for.
+	if len(bytes.TrimSpace(out)) == 0 {
+		return nil, errors.New("the command of COUNTERSIGN_MASTER_KEY_COMMAND printed nothing: it should print the key, 32 bytes as base64 or hexadecimal")
+	}
+	return out, nil
 }
 
 func serveCommand() *cobra.Command {
@@ -120,7 +141,11 @@ Point the AWS CLI and SDKs at the node from another terminal:
 
   eval "$(countersign env)"
   aws sts get-caller-identity`,
-		Args: cobra.NoArgs,
+		Example: `  countersign serve
+  countersign serve --data /var/lib/countersign --listen 0.0.0.0:4566 --gateway-listen 0.0.0.0:8443
+  countersign serve --dev --data "$(mktemp -d)"         for CI: root is test/test
+  COUNTERSIGN_MASTER_KEY_COMMAND='pass show countersign' countersign serve`,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := fromEnvironment(c); err != nil {
 				return err
@@ -134,7 +159,7 @@ Point the AWS CLI and SDKs at the node from another terminal:
 			if err != nil {
 				return err
 			}
-			if err := announce(c.OutOrStdout(), n, flags.Data, asJSON); err != nil {
+			if err := announce(c.OutOrStdout(), n, config.Data, asJSON); err != nil {
 				n.Close()
 				return err
 			}
@@ -161,12 +186,13 @@ func announce(w io.Writer, n *node.Node, data string, asJSON bool) error {
   AWS endpoint   %s (HTTPS as well)
   API gateway    %s
   name server    %s (UDP and TCP)
+  local root     %s (for curl --cacert)
   data           %s
 
 Point the AWS CLI and SDKs here from another terminal:
   eval "$(%s)"
   aws sts get-caller-identity
-`, p.bold("Countersign "+version+" is up."), e.Endpoint, e.Gateway, e.DNS, data, env)
+`, p.bold("Countersign "+versionText()+" is up."), e.Endpoint, e.Gateway, e.DNS, e.CACert, data, env)
 	return err
 }
 
