@@ -3,12 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	cryptorand "crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +45,7 @@ func TestKill(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 
-	k := &killing{t: t, victim: newVictim(t), csr: newCSR(t)}
+	k := &killing{t: t, victim: newVictim(t), csr: newCSR(t, "client.example.test")}
 	k.victim.start(t)
 	k.setUp()
 	k.victim.kill(t)
@@ -132,49 +128,17 @@ type unfinished struct {
 	parts         []s3types.CompletedPart
 }
 
-func newCSR(t *testing.T) []byte {
-	t.Helper()
-	key := must(ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader))(t)
-	der := must(x509.CreateCertificateRequest(cryptorand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "client.example.test"}}, key))(t)
-	return pemBlock("CERTIFICATE REQUEST", der)
-}
-
 // setUp makes the CA and the bucket.
 func (k *killing) setUp() {
 	k.t.Helper()
 	ctx := context.Background()
 	c := k.victim.clients()
-	k.ca = *must(c.pca.CreateCertificateAuthority(ctx, &acmpca.CreateCertificateAuthorityInput{
-		CertificateAuthorityType: pcatypes.CertificateAuthorityTypeRoot,
-		CertificateAuthorityConfiguration: &pcatypes.CertificateAuthorityConfiguration{
-			KeyAlgorithm: pcatypes.KeyAlgorithmEcPrime256v1, SigningAlgorithm: pcatypes.SigningAlgorithmSha256withecdsa,
-			Subject: &pcatypes.ASN1Subject{CommonName: aws.String("root that is killed")},
-		},
-	}))(k.t).CertificateAuthorityArn
-	csr := must(acmpca.NewCertificateAuthorityCSRCreatedWaiter(c.pca, func(o *acmpca.CertificateAuthorityCSRCreatedWaiterOptions) {
-		o.MinDelay, o.MaxDelay = 10*time.Millisecond, time.Second
-	}).WaitForOutput(ctx, &acmpca.GetCertificateAuthorityCsrInput{CertificateAuthorityArn: &k.ca}, time.Minute))(k.t)
-	root := must(c.pca.IssueCertificate(ctx, &acmpca.IssueCertificateInput{
-		CertificateAuthorityArn: &k.ca, Csr: []byte(*csr.Csr), SigningAlgorithm: pcatypes.SigningAlgorithmSha256withecdsa,
-		TemplateArn: aws.String("arn:aws:acm-pca:::template/RootCACertificate/V1"), Validity: &pcatypes.Validity{Type: pcatypes.ValidityPeriodTypeYears, Value: aws.Int64(10)},
-	}))(k.t)
-	text := must(k.certificate(ctx, c, *root.CertificateArn))(k.t)
-	must(c.pca.ImportCertificateAuthorityCertificate(ctx, &acmpca.ImportCertificateAuthorityCertificateInput{CertificateAuthorityArn: &k.ca, Certificate: []byte(text)}))(k.t)
+	var root string
+	k.ca, root = ecRoot(k.t, c.pca, "root that is killed")
 	k.roots = x509.NewCertPool()
-	k.roots.AddCert(parse(k.t, text))
+	k.roots.AddCert(parse(k.t, root))
 	must(c.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(killBucket), CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))(k.t)
 	must(c.s3.PutBucketVersioning(ctx, &s3.PutBucketVersioningInput{Bucket: aws.String(killBucket), VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled}}))(k.t)
-}
-
-// certificate waits for the certificate as a client of ACM Private CA has to.
-func (k *killing) certificate(ctx context.Context, c victimClients, arn string) (string, error) {
-	got, err := acmpca.NewCertificateIssuedWaiter(c.pca, func(o *acmpca.CertificateIssuedWaiterOptions) {
-		o.MinDelay, o.MaxDelay = 10*time.Millisecond, time.Second
-	}).WaitForOutput(ctx, &acmpca.GetCertificateInput{CertificateAuthorityArn: &k.ca, CertificateArn: &arn}, 20*time.Second)
-	if err != nil {
-		return "", err
-	}
-	return *got.Certificate, nil
 }
 
 // load has clients write until the node is killed, a while from now.
@@ -256,7 +220,7 @@ func (k *killing) request(token string) *acmpca.IssueCertificateInput {
 	return &acmpca.IssueCertificateInput{
 		CertificateAuthorityArn: &k.ca, Csr: k.csr, SigningAlgorithm: pcatypes.SigningAlgorithmSha256withecdsa, IdempotencyToken: &token,
 		TemplateArn: aws.String("arn:aws:acm-pca:::template/EndEntityClientAuthCertificate/V1"),
-		Validity:    &pcatypes.Validity{Type: pcatypes.ValidityPeriodTypeDays, Value: aws.Int64(30)},
+		Validity:    validity(30),
 	}
 }
 
@@ -469,7 +433,7 @@ func each[T any](all []T, check func(T)) {
 
 func (k *killing) checkCertificate(c victimClients, i *issued) {
 	k.t.Helper()
-	text, err := k.certificate(context.Background(), c, i.arn)
+	text, err := pcaCertificate(context.Background(), c.pca, k.ca, i.arn)
 	if err != nil {
 		k.t.Errorf("certificate %s: %v", i.arn, err)
 		return
