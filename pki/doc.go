@@ -1,5 +1,5 @@
 // Package pki is X.509 as values: certificate templates, requests, issuing,
-// trust stores, path validation and revocation lists. It is what ACM Private
+// trust stores, path validation, revocation lists and OCSP. It is what ACM Private
 // CA's issuing rules and API Gateway's client-certificate checks rest on, and
 // it answers for no AWS operation itself.
 //
@@ -12,7 +12,7 @@
 // the gateway; each refusal has a stable [Reason]. [ParseRequest],
 // [CheckIssuer] and [CheckImport] are the same for what a CA is asked to sign.
 //
-// Left out: OCSP, delta CRLs, RSASSA-PSS and ML-DSA signing, certificate
+// Left out: delta CRLs, RSASSA-PSS and ML-DSA signing, certificate
 // policy processing beyond what [TrustStore.Verify] says, and the passthrough
 // templates of ACM Private CA (their rows fit the table in template.go).
 package pki

@@ -184,11 +184,9 @@ func addTime(b *cryptobyte.Builder, t time.Time) {
 
 // keyID is RFC 5280 section 4.2.1.2 method 1: SHA-1 of the BIT STRING's value.
 func keyID(spki []byte) ([]byte, error) {
-	input := cryptobyte.String(spki)
-	var seq cryptobyte.String
-	var bits []byte
-	if !input.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.SEQUENCE) || !seq.ReadASN1BitStringAsBytes(&bits) {
-		return nil, fmt.Errorf("identify key: malformed SubjectPublicKeyInfo")
+	bits, err := keyBits(spki)
+	if err != nil {
+		return nil, err
 	}
 	sum := sha1.Sum(bits)
 	return sum[:], nil
