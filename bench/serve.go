@@ -176,6 +176,8 @@ func startNginx(ctx context.Context, dir, keys, backend string) (*server, error)
 	}
 	cmd := exec.CommandContext(ctx, nginxPath(), "-c", config, "-p", dir, "-e", filepath.Join(dir, "error.log"))
 	cmd.Stderr = os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // killed, it would leave its worker behind
+	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
