@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -116,9 +117,13 @@ func architectures() []types.Architecture {
 
 // request is a CreateFunction that is in order.
 func request(t testing.TB, name string) *lambda.CreateFunctionInput {
+	return requestWith(runnertest.HandlerZip(t, name), name)
+}
+
+func requestWith(zip []byte, name string) *lambda.CreateFunctionInput {
 	return &lambda.CreateFunctionInput{
 		FunctionName: aws.String(name), Role: aws.String(role), Runtime: types.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
-		Code: &types.FunctionCode{ZipFile: runnertest.HandlerZip(t, name)}, Architectures: architectures(), Timeout: aws.Int32(10),
+		Code: &types.FunctionCode{ZipFile: zip}, Architectures: architectures(), Timeout: aws.Int32(10),
 	}
 }
 
@@ -155,7 +160,7 @@ func wantError(t *testing.T, what string, err error, code, message string) {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
@@ -287,6 +292,9 @@ func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, nil)
 	tiny := runnertest.Zip(t, runnertest.File{Name: "bootstrap", Body: []byte("#!")})
+	// Its directory declares more than 250 MB.
+	bomb := runnertest.Zip(t, runnertest.File{Name: "x", Body: make([]byte, 1000)})
+	binary.LittleEndian.PutUint32(bomb[bytes.LastIndex(bomb, []byte("PK\x01\x02"))+24:], 262144001)
 	big := make(map[string]string)
 	for i := range 50 {
 		big[fmt.Sprintf("NAME_%d", i)] = strings.Repeat("v", 100)
@@ -346,8 +354,7 @@ func TestCreateRefuses(t *testing.T) {
 		}, bad, "S3Bucket"},
 		"qualified name": {func(in *lambda.CreateFunctionInput) { in.FunctionName = aws.String("x:1") }, bad, "takes no version"},
 	} {
-		in := request(t, "fn")
-		in.Code.ZipFile = tiny
+		in := requestWith(tiny, "fn")
 		c.change(in)
 		_, err := l.CreateFunction(l.ctx, in)
 		wantError(t, name, err, c.code, c.message)
