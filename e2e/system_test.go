@@ -100,6 +100,9 @@ func awsConfig(endpoint, id, secret string) aws.Config {
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} }, // an answer that needs a second try is a fault here
 		APIOptions:  []func(*middleware.Stack) error{called.record},
+		// As config.LoadDefaultConfig sets them for everybody.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}
 }
 
