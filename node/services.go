@@ -129,6 +129,8 @@ func (i invoker) Invoke(ctx context.Context, in edge.Invocation) ([]byte, string
 		err = fmt.Errorf("%w: %w", edge.ErrNotPermitted, err)
 	case errors.As(err, new(*lambdatypes.TooManyRequestsException)):
 		err = fmt.Errorf("%w: %w", edge.ErrThrottled, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("%w: %w", edge.ErrTimeout, err)
 	}
 	return payload, functionError, err
 }
