@@ -14,10 +14,11 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Limits of a CRL, those of load balancers.
+// Limits of a CRL that is read: twice what a complete list of ACM Private CA can
+// have. Those of load balancers' trust stores are lower.
 const (
-	MaxCRLBytes   = 50 << 20
-	MaxCRLEntries = 500_000
+	MaxCRLBytes   = 128 << 20
+	MaxCRLEntries = 2_000_000
 )
 
 // A CRL is a parsed certificate revocation list. Parsing has not verified its
@@ -29,8 +30,9 @@ type CRL struct {
 	NextUpdate time.Time // zero: the list names none
 	Number     *big.Int  // nil: the list names none
 
-	list    *x509.RevocationList
-	revoked map[string]Revocation // by the octets of the serial number
+	list    *x509.RevocationList // without entries
+	tbs     []byte               // what is signed, with them
+	revoked *crlIndex
 	scope   scope
 	// unusable says what keeps the list from proving that a certificate is not
 	// revoked; its entries still revoke.
@@ -86,37 +88,29 @@ func ParseCRLs(data []byte) ([]*CRL, error) {
 }
 
 // ParseCRL reads one CRL in DER. It refuses lists that are malformed, larger
-// than MaxCRLBytes or MaxCRLEntries, or name a certificate twice.
+// than MaxCRLBytes or MaxCRLEntries, or name a certificate twice. The list keeps
+// data and some 8 octets per entry.
 func ParseCRL(data []byte) (*CRL, error) {
 	if len(data) > MaxCRLBytes {
 		return nil, fmt.Errorf("the CRL has %d bytes; the limit is %d", len(data), MaxCRLBytes)
 	}
-	list, err := x509.ParseRevocationList(data)
+	entries, list, tbs, err := splitCRL(data)
 	if err != nil {
-		return nil, fmt.Errorf("the CRL is malformed: %w", err)
+		return nil, err
 	}
-	if len(list.RevokedCertificateEntries) > MaxCRLEntries {
-		return nil, fmt.Errorf("the CRL has %d entries; the limit is %d", len(list.RevokedCertificateEntries), MaxCRLEntries)
-	}
-	c := &CRL{Issuer: list.RawIssuer, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Number: list.Number,
-		list: list, revoked: make(map[string]Revocation, len(list.RevokedCertificateEntries))}
+	c := &CRL{Issuer: list.RawIssuer, ThisUpdate: list.ThisUpdate, NextUpdate: list.NextUpdate, Number: list.Number, list: list, tbs: tbs}
 	if err := c.readExtensions(); err != nil {
 		return nil, err
 	}
-	for _, e := range list.RevokedCertificateEntries {
-		serial := string(e.SerialNumber.Bytes())
-		if _, twice := c.revoked[serial]; twice {
-			return nil, fmt.Errorf("the CRL names the serial number %s twice", SerialHex(e.SerialNumber))
-		}
-		c.revoked[serial] = Revocation{At: e.RevocationTime, Reason: e.ReasonCode}
-		for _, x := range e.Extensions {
-			if x.Critical {
-				// Section 5.3: with an unknown critical entry extension the list tells
-				// nothing about certificates it does not name. certificateIssuer, the
-				// only one that is critical, belongs to indirect lists.
-				c.unusable = fmt.Sprintf("has an entry with a critical extension that is not known: %s", x.Id)
-			}
-		}
+	var unknown oid
+	if c.revoked, unknown, err = newCRLIndex(entries); err != nil {
+		return nil, err
+	}
+	if unknown != nil {
+		// Section 5.3: with an unknown critical entry extension the list tells
+		// nothing about certificates it does not name. certificateIssuer, the
+		// only one that is critical, belongs to indirect lists.
+		c.unusable = fmt.Sprintf("has an entry with a critical extension that is not known: %s", unknown)
 	}
 	return c, nil
 }
@@ -164,12 +158,11 @@ func (c *CRL) readExtensions() error {
 // Lookup finds the entry of a serial number. Its presence revokes, whatever
 // its date.
 func (c *CRL) Lookup(serial *big.Int) (Revocation, bool) {
-	r, ok := c.revoked[string(serial.Bytes())]
-	return r, ok
+	return c.revoked.lookup(serial)
 }
 
 // Len is the number of entries.
-func (c *CRL) Len() int { return len(c.revoked) }
+func (c *CRL) Len() int { return c.revoked.count }
 
 // CheckSignature verifies that the list was signed by the key of issuer, whose
 // name must be the list's and whose key usage, if any, must allow it.
@@ -183,7 +176,7 @@ func (c *CRL) CheckSignature(issuer *x509.Certificate) error {
 	if f := signatureFault(c.list.SignatureAlgorithm); f != nil {
 		return fmt.Errorf("the CRL of %q %s", ReversedName(c.Issuer), f.detail)
 	}
-	if err := issuer.CheckSignature(c.list.SignatureAlgorithm, c.list.RawTBSRevocationList, c.list.Signature); err != nil {
+	if err := issuer.CheckSignature(c.list.SignatureAlgorithm, c.tbs, c.list.Signature); err != nil {
 		return fmt.Errorf("the signature of the CRL of %q does not verify", ReversedName(c.Issuer))
 	}
 	return nil
