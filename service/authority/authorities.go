@@ -114,6 +114,11 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 	if err := checkRevocation(in.RevocationConfiguration); err != nil {
 		return nil, err
 	}
+	if v := in.RevocationConfiguration; v != nil {
+		if r.OCSP, err = parseOCSP(v.OcspConfiguration); err != nil {
+			return nil, err
+		}
+	}
 	if r.Tags, err = parseTags(in.Tags); err != nil {
 		return nil, err
 	}
@@ -149,8 +154,8 @@ func checkAlgorithms(key keys.Algorithm, signing pki.Algorithm) error {
 	return invalidArgs("the signing algorithm %s does not fit a key of algorithm %s; use %s", signing, key, strings.Join(names, ", "))
 }
 
-// checkRevocation takes the disabled forms only. AWS demands that a disabled
-// part says nothing but Enabled=false.
+// checkRevocation takes a CrlConfiguration in its disabled form only. AWS
+// demands that a disabled part says nothing but Enabled=false.
 func checkRevocation(in *types.RevocationConfiguration) error {
 	if in == nil {
 		return nil
@@ -164,15 +169,8 @@ func checkRevocation(in *types.RevocationConfiguration) error {
 			return invalidArgs("CrlConfiguration with Enabled=false must not have any other member")
 		}
 	}
-	if ocsp := in.OcspConfiguration; ocsp != nil {
-		if aws.ToBool(ocsp.Enabled) {
-			return invalidArgs("OCSP is not built in this version of Countersign: pass OcspConfiguration {\"Enabled\": false}, or leave it out")
-		}
-		if ocsp.OcspCustomCname != nil {
-			return invalidArgs("OcspConfiguration with Enabled=false must not have any other member")
-		}
-	}
-	return nil
+	_, err := parseOCSP(in.OcspConfiguration)
+	return err
 }
 
 // DescribeCertificateAuthority answers all that is known of an authority,
@@ -210,7 +208,7 @@ func (s *Service) describe(r *record) (*types.CertificateAuthority, error) {
 		},
 		RevocationConfiguration: &types.RevocationConfiguration{
 			CrlConfiguration:  &types.CrlConfiguration{Enabled: aws.Bool(false)},
-			OcspConfiguration: &types.OcspConfiguration{Enabled: aws.Bool(false)},
+			OcspConfiguration: r.OCSP.describe(),
 		},
 		KeyStorageSecurityStandard: types.KeyStorageSecurityStandard(r.Storage),
 		UsageMode:                  types.CertificateAuthorityUsageModeGeneralPurpose,
@@ -287,8 +285,9 @@ func (s *Service) ListCertificateAuthorities(ctx context.Context, in *acmpca.Lis
 	return out, nil
 }
 
-// UpdateCertificateAuthority enables or disables an authority. Setting the
-// status it has already is a success that changes nothing.
+// UpdateCertificateAuthority enables or disables an authority, or OCSP for it:
+// certificates issued from then on name the responder. Setting the status it has
+// already is a success that changes nothing.
 func (s *Service) UpdateCertificateAuthority(ctx context.Context, in *acmpca.UpdateCertificateAuthorityInput) (*acmpca.UpdateCertificateAuthorityOutput, error) {
 	return &acmpca.UpdateCertificateAuthorityOutput{}, s.update(ctx, in.CertificateAuthorityArn, func(r *record) error {
 		if err := checkRevocation(in.RevocationConfiguration); err != nil {
@@ -300,6 +299,11 @@ func (s *Service) UpdateCertificateAuthority(ctx context.Context, in *acmpca.Upd
 		}
 		if status != active && status != disabled {
 			return invalidState("certificate authority %s is %s; only an ACTIVE or DISABLED one can be updated", r.arn(), status)
+		}
+		if v := in.RevocationConfiguration; v != nil && v.OcspConfiguration != nil { // what is left out stays as it is
+			if r.OCSP, err = parseOCSP(v.OcspConfiguration); err != nil {
+				return err
+			}
 		}
 		switch in.Status {
 		case "":

@@ -168,8 +168,9 @@ func TestCreateRefuses(t *testing.T) {
 			in.RevocationConfiguration = &types.RevocationConfiguration{CrlConfiguration: &types.CrlConfiguration{Enabled: aws.Bool(true)}}
 		}, "InvalidArgsException", "CRLs are not built"},
 		"ocsp": {func(in *acmpca.CreateCertificateAuthorityInput) {
-			in.RevocationConfiguration = &types.RevocationConfiguration{OcspConfiguration: &types.OcspConfiguration{Enabled: aws.Bool(true)}}
-		}, "InvalidArgsException", "OCSP is not built"},
+			in.RevocationConfiguration = &types.RevocationConfiguration{OcspConfiguration: &types.OcspConfiguration{
+				Enabled: aws.Bool(true), OcspCustomCname: aws.String("http://ocsp.example.com")}}
+		}, "InvalidArgsException", "without a protocol prefix"},
 		"disabled crl with members": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.RevocationConfiguration = &types.RevocationConfiguration{CrlConfiguration: &types.CrlConfiguration{Enabled: aws.Bool(false), S3BucketName: aws.String("bucket")}}
 		}, "InvalidArgsException", "must not have any other member"},

@@ -28,7 +28,7 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 	if err != nil {
 		return nil, err
 	}
-	t, err := newToken(ctx, "issue/"+id, in.IdempotencyToken, in.Csr, in.TemplateArn)
+	t, err := newToken(ctx, "issue/"+id, in.IdempotencyToken, in.Csr, in.TemplateArn, in.ApiPassthrough)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +116,11 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 		return none, err
 	}
 	issuance := pki.Issuance{Template: template, Request: request, Algorithm: algorithm, NotBefore: from, NotAfter: to}
+	if template.FromAPI() {
+		if issuance.Passthrough, err = parsePassthrough(in.ApiPassthrough); err != nil {
+			return none, err
+		}
+	}
 	if !template.IsRoot() {
 		if err := pki.CheckWindow(template, path[0], now, to, r.ShortLived); err != nil {
 			return none, issuingError(err)
@@ -123,10 +128,11 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 		if err := pki.CheckIssuer(template, path); err != nil {
 			return none, issuingError(err)
 		}
-		if err := pki.CheckNames(request, path); err != nil {
+		if err := issuance.CheckNames(path); err != nil {
 			return none, issuingError(err)
 		}
 		issuance.Issuer = path[0]
+		issuance.OCSPURL = r.OCSP.url(r.Region)
 	}
 	if issuance.Serial, err = pki.NewSerial(s.rand); err != nil {
 		return none, err
@@ -144,7 +150,7 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 		IssuedAt:  now,
 		NotBefore: from,
 		NotAfter:  to,
-		Subject:   pki.ReversedName(request.Subject),
+		Subject:   pki.ReversedName(issuance.Subject()),
 	}, nil
 }
 

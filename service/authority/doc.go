@@ -8,8 +8,11 @@
 // has lost is signed again to the same bytes when somebody asks for it. A
 // certificate that nobody recorded cannot exist.
 //
-// Not built yet, and refused by name where a request asks for it: CRLs and
-// OCSP (RevocationConfiguration must be absent or disabled; certificates can be
+// [Service.OCSP] is the responder. It signs with the authority's own key, on
+// demand, and shows a revocation at once; see docs/decisions/030.
+//
+// Not built yet, and refused by name where a request asks for it: CRLs
+// (CrlConfiguration must be absent or disabled; certificates can be
 // revoked, and the gateway of this node heeds it at once), audit reports,
 // resource policies and sharing between accounts, passthrough templates and
 // ApiPassthrough, ML-DSA, SM2 and RSASSA-PSS.

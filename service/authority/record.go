@@ -66,6 +66,7 @@ type record struct {
 
 	Tags        []tag        `json:",omitempty"` // by key
 	Permissions []permission `json:",omitempty"` // by principal and account
+	OCSP        *ocspConfig  `json:",omitempty"` // nil: disabled
 
 	revision store.Revision
 	stored   []byte // as it was read; nil when it was not

@@ -42,6 +42,7 @@ type Service struct {
 	rand     io.Reader
 	log      *slog.Logger
 	signers  signers
+	ocsp     responder
 }
 
 // New makes a Service.
@@ -49,6 +50,7 @@ func New(cfg Config) *Service {
 	s := &Service{store: cfg.Store, sealer: cfg.Sealer, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
 	// Records hold UTC: what is answered must not depend on where a node stands.
 	s.now = func() time.Time { return cfg.Now().UTC() }
+	s.ocsp.slots = newSlots()
 	if s.generate == nil {
 		s.generate = func(a keys.Algorithm) (crypto.Signer, error) { return keys.Generate(a, cfg.Rand) }
 	}
