@@ -74,6 +74,14 @@ type Revocation struct {
 // A BlobID names bytes kept in chunks.
 type BlobID string
 
+// A Revoked is a revoked ledger row, as much of it as a CRL needs.
+type Revoked struct {
+	Serial   Serial
+	At       time.Time
+	Reason   int
+	NotAfter time.Time
+}
+
 // Well-known kinds whose last revision Changed reports beside those of records.
 const (
 	KindCertificate = "ledger/certificate"
@@ -124,6 +132,10 @@ type Store interface {
 	// revisions above after, at least one whole revision at a time (a result may
 	// exceed limit to complete a revision).
 	Revocations(ctx context.Context, after Revision, limit int) ([]Revocation, error)
+
+	// Revoked pages through an authority's revoked ledger rows in the order of
+	// their serials: up to limit (limit ≤ 0: all) of those above after and not above through.
+	Revoked(ctx context.Context, authority string, after, through Serial, limit int) ([]Revoked, error)
 
 	// NewBlob starts a blob. Its bytes become durable chunk by chunk, but it
 	// stays provisional, and is swept a day after the last write, until a Batch

@@ -13,9 +13,10 @@ import (
 type readStatements struct {
 	all statements
 
-	get, list, listToEnd          *sql.Stmt
-	certificate, certificates     *sql.Stmt
-	revocations, openBlob, readAt *sql.Stmt
+	get, list, listToEnd      *sql.Stmt
+	certificate, certificates *sql.Stmt
+	revocations, revoked      *sql.Stmt
+	openBlob, readAt          *sql.Stmt
 }
 
 func (s *readStatements) close() { s.all.close() }
@@ -35,6 +36,8 @@ func (s *readStatements) prepare(ctx context.Context, on preparer) error {
 		{&s.certificates, `SELECT ` + ledgerColumns + ` FROM ledger WHERE authority = ? AND sequence > ? ORDER BY sequence LIMIT ?`},
 		{&s.revocations, `SELECT revoked_revision, authority, serial, revoked_at, reason FROM ledger
 			WHERE revoked_revision > ? ORDER BY revoked_revision, authority, serial`},
+		{&s.revoked, `SELECT serial, revoked_at, reason, not_after FROM ledger INDEXED BY ledger_revoked
+			WHERE authority = ? AND serial > ? AND serial <= ? AND revoked_revision IS NOT NULL ORDER BY serial LIMIT ?`},
 		{&s.openBlob, `SELECT size, chunk_size FROM blobs WHERE id = ? AND complete = 1 AND (due IS NULL OR due > ?)`},
 		{&s.readAt, `SELECT data FROM chunks WHERE blob = ? AND n = ?`},
 	} {
@@ -196,6 +199,32 @@ func (s *Store) Revocations(ctx context.Context, after store.Revision, limit int
 	}
 	if err := rows.Err(); err != nil {
 		return nil, s.failed("list revocations", err)
+	}
+	return list, nil
+}
+
+// Revoked implements store.Store.
+func (s *Store) Revoked(ctx context.Context, authority string, after, through store.Serial, limit int) ([]store.Revoked, error) {
+	doing := "list revoked certificates of authority " + authority
+	rows, err := s.read.revoked.QueryContext(ctx, authority, after[:], through[:], sqlLimit(limit))
+	if err != nil {
+		return nil, s.failed(doing, err)
+	}
+	defer rows.Close()
+	var list []store.Revoked
+	for rows.Next() {
+		var r store.Revoked
+		var serial sql.RawBytes // a million rows: no copy for each
+		var at, notAfter int64
+		if err := rows.Scan(&serial, &at, &r.Reason, &notAfter); err != nil {
+			return nil, s.failed(doing, err)
+		}
+		copy(r.Serial[:], serial)
+		r.At, r.NotAfter = fromMicro(at), fromMicro(notAfter)
+		list = append(list, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, s.failed(doing, err)
 	}
 	return list, nil
 }

@@ -182,3 +182,53 @@ func testRevocations(t *testing.T, open Opener) {
 		}
 	}
 }
+
+func testRevoked(t *testing.T, open Opener) {
+	b := newBed(t, open)
+	at := b.clock.Now()
+	last := store.Serial{}
+	for i := range last {
+		last[i] = 0xff
+	}
+	var want []store.Revoked
+	for i := range 300 {
+		c := certificate("ca", serialOf(i))
+		c.NotAfter = at.Add(time.Duration(i) * time.Hour)
+		b.commit(batch().Issue(c).Issue(certificate("other", c.Serial)))
+		if i%3 == 0 {
+			continue
+		}
+		r := store.Revoked{Serial: c.Serial, At: at.Add(time.Duration(-i) * time.Second), Reason: i % 6, NotAfter: c.NotAfter}
+		b.commit(batch().Revoke("ca", r.Serial, r.At, r.Reason))
+		want = append(want, r)
+	}
+	all, err := b.Revoked(t.Context(), "ca", store.Serial{}, last, 0)
+	if err != nil || !reflect.DeepEqual(all, want) {
+		t.Fatalf("Revoked: got %d rows and %v, want %d in the order of serials", len(all), err, len(want))
+	}
+	var paged []store.Revoked
+	for after := (store.Serial{}); ; {
+		page, err := b.Revoked(t.Context(), "ca", after, last, 7)
+		if err != nil || len(page) > 7 {
+			t.Fatalf("a page of 7: got %d rows and %v", len(page), err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		paged = append(paged, page...)
+		after = page[len(page)-1].Serial
+	}
+	if !reflect.DeepEqual(paged, want) {
+		t.Errorf("paging found %d rows, want %d", len(paged), len(want))
+	}
+	// Both ends: above after, not above through.
+	some, err := b.Revoked(t.Context(), "ca", want[10].Serial, want[20].Serial, 0)
+	if err != nil || !reflect.DeepEqual(some, want[11:21]) {
+		t.Errorf("a range: got %+v and %v, want %+v", some, err, want[11:21])
+	}
+	for _, authority := range []string{"other", "nobody"} {
+		if none, err := b.Revoked(t.Context(), authority, store.Serial{}, last, 0); err != nil || len(none) != 0 {
+			t.Errorf("authority %s has none revoked: got %d rows and %v", authority, len(none), err)
+		}
+	}
+}

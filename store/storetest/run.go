@@ -27,6 +27,7 @@ func Run(t *testing.T, open Opener) {
 		{"expiry", testExpiry},
 		{"ledger", testLedger},
 		{"revocations", testRevocations},
+		{"revoked", testRevoked},
 		{"blobs", testBlobs},
 		{"blob sweep", testBlobSweep},
 		{"waiting", testWaiting},
