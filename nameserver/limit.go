@@ -21,7 +21,7 @@ type limiter struct {
 	loopback bool  // limited too
 	seed     maphash.Seed
 	cells    []atomic.Int64
-	refused  atomic.Uint64
+	slips    atomic.Uint64
 }
 
 // newLimiter allows perSecond uses, and twice as many at once. A negative number
@@ -47,7 +47,6 @@ func (l *limiter) allow(source netip.Addr, now time.Time) bool {
 		old := cell.Load()
 		next := max(old, at) + l.interval
 		if next-at > l.burst {
-			l.refused.Add(1)
 			return false
 		}
 		if cell.CompareAndSwap(old, next) {
@@ -59,7 +58,7 @@ func (l *limiter) allow(source netip.Addr, now time.Time) bool {
 // slip tells whether to send a refused source a word: every other time, so that
 // a client whose address somebody else is using gets through over TCP, and one
 // that did not ask is sent half as many packets as were sent in its name.
-func (l *limiter) slip() bool { return l.refused.Load()%2 == 0 }
+func (l *limiter) slip() bool { return l.slips.Add(1)%2 == 0 }
 
 // sourceOf is what counts as one source: an IPv4 address, or the /64 that one
 // IPv6 host has all addresses of.

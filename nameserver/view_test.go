@@ -127,3 +127,47 @@ func TestKeys(t *testing.T) {
 		t.Error("a dot inside a label is a dot between labels")
 	}
 }
+
+// What Publish takes, the server can answer with.
+func FuzzPublish(f *testing.F) {
+	for _, z := range example().Zones {
+		for _, set := range z.Sets {
+			for i, value := range set.Values {
+				if i < 3 {
+					f.Add(set.Name, set.Type, value)
+				}
+			}
+			if set.Alias != "" {
+				f.Add(set.Name, set.Type, set.Alias)
+			}
+		}
+	}
+	f.Add("svc.example.com.", "HTTPS", `1 . alpn="h2,h3" ipv4hint=192.0.2.1`)
+	f.Add("caa.example.com.", "CAA", `0 issue "amazon.com"`)
+	f.Add("naptr.example.com.", "NAPTR", `100 50 "s" "http" "" _http._tcp.example.com.`)
+	f.Fuzz(func(t *testing.T, name, kind, value string) {
+		set := rs(name, kind, 60, value)
+		aliased := alias("alias."+name, kind, value)
+		s := New(Config{})
+		for _, d := range []*snapshot.DNS{dnsOf(zoneOf("example.com.", set)), dnsOf(zoneOf("example.com.", set, aliased))} {
+			if s.Publish(d) != nil {
+				continue
+			}
+			for _, owner := range []string{name, "alias." + name} {
+				q := new(dns.Msg)
+				q.SetQuestion(owner, dns.StringToType[kind])
+				wire, err := q.Pack()
+				if err != nil {
+					t.Fatalf("%q was published but cannot be asked for: %v", owner, err)
+				}
+				got := new(dns.Msg)
+				if err := got.Unpack(s.respond(wire, tcp, nil)); err != nil {
+					t.Fatalf("%q %q %q: %v", name, kind, value, err)
+				}
+				if got.Rcode == dns.RcodeServerFailure {
+					t.Fatalf("%q %q %q cannot be answered", name, kind, value)
+				}
+			}
+		}
+	})
+}
