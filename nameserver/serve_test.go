@@ -2,7 +2,6 @@ package nameserver
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
