@@ -7,7 +7,6 @@ type Rule string
 // Rules of issuing.
 const (
 	RuleTemplate        Rule = "template"         // unknown template
-	RuleUnsupported     Rule = "unsupported"      // a template of AWS that is not built
 	RuleAlgorithm       Rule = "algorithm"        // signing algorithm unknown or of another key family
 	RuleValidity        Rule = "validity"         // value, type or span of a validity
 	RuleNesting         Rule = "nesting"          // the certificate would outlive its issuer
@@ -17,6 +16,7 @@ const (
 	RuleRoot            Rule = "root"             // root template with another key, or at a CA that is no root
 	RuleNameConstraints Rule = "name-constraints" // names outside what a CA of the chain allows
 	RuleSubject         Rule = "subject"          // a subject that cannot be encoded
+	RuleExtension       Rule = "extension"        // an extension that cannot be encoded
 )
 
 // A RuleError says which rule of issuing was broken. Message is fit to be

@@ -18,6 +18,7 @@ const (
 	nameEmail     nameKind = 1
 	nameDNS       nameKind = 2
 	nameDirectory nameKind = 4
+	nameEDIParty  nameKind = 5
 	nameURI       nameKind = 6
 	nameIP        nameKind = 7
 	lastNameKind  nameKind = 8
@@ -39,7 +40,7 @@ func (k nameKind) String() string {
 		return "iPAddress"
 	case 3:
 		return "x400Address"
-	case 5:
+	case nameEDIParty:
 		return "ediPartyName"
 	}
 	return "registeredID"

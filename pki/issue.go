@@ -5,7 +5,10 @@ import (
 	"crypto"
 	"crypto/sha1"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -25,11 +28,24 @@ type Issuance struct {
 	NotAfter  time.Time
 	CRLURL    string // CRL distribution point; "": none. Roots get none.
 	OCSPURL   string // OCSP responder for authorityInfoAccess; "": none. Roots get none.
+
+	// OmitPoints says that the CA has CRLs but keeps their address out of
+	// certificates: then ApiPassthrough may bring one under any template.
+	OmitPoints  bool
+	Passthrough *Passthrough // nil: none; ignored by templates that are not API variants
+}
+
+// Subject is the DER name of the certificate: of Passthrough where the template
+// looks at it and it has one, else the request's, octet by octet.
+func (i Issuance) Subject() []byte {
+	if i.Template.fromAPI && i.Passthrough != nil && i.Passthrough.Subject != nil {
+		return i.Passthrough.Subject
+	}
+	return i.Request.Subject
 }
 
 // TBS encodes the to-be-signed certificate. The same Issuance gives the same
-// bytes. Subject and subject alternative name are the request's, octet by
-// octet; everything else is the template's.
+// bytes.
 func (i Issuance) TBS() ([]byte, error) {
 	alg, err := i.Algorithm.lookup()
 	if err != nil {
@@ -39,7 +55,8 @@ func (i Issuance) TBS() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	issuer, authorityKey := i.Request.Subject, subjectKey
+	subject := i.Subject()
+	issuer, authorityKey := subject, subjectKey
 	if !i.Template.root {
 		if i.Issuer == nil {
 			return nil, fmt.Errorf("encode certificate of template %s: no issuer", i.Template.Name)
@@ -51,6 +68,10 @@ func (i Issuance) TBS() ([]byte, error) {
 			}
 		}
 	}
+	extensions, err := i.extensions(subjectKey, authorityKey)
+	if err != nil {
+		return nil, err
+	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) })
@@ -61,10 +82,14 @@ func (i Issuance) TBS() ([]byte, error) {
 			addTime(b, i.NotBefore)
 			addTime(b, i.NotAfter)
 		})
-		b.AddBytes(i.Request.Subject)
+		b.AddBytes(subject)
 		b.AddBytes(i.Request.SPKI)
 		b.AddASN1(cbasn1.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { i.extensions(b, subjectKey, authorityKey) })
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, e := range extensions {
+					addExtension(b, e.Id, e.Critical, func(b *cryptobyte.Builder) { b.AddBytes(e.Value) })
+				}
+			})
 		})
 	})
 	tbs, err := b.Bytes()
@@ -74,12 +99,54 @@ func (i Issuance) TBS() ([]byte, error) {
 	return tbs, nil
 }
 
-// extensions writes them in the order seen in certificates that AWS issued: BC,
-// SKI, KU in roots; BC, AKI, SKI, KU, CRLDP in subordinates. Where a leaf has
-// more, they stand between KU and CRLDP, and AIA comes last.
-func (i Issuance) extensions(b *cryptobyte.Builder, subjectKey, authorityKey []byte) {
+// extensions are those of the certificate, by AWS's order of precedence: what
+// the template defines, what the CA's configuration supplies, ApiPassthrough,
+// the request. Whoever comes first has an extension for itself: values are never
+// merged.
+func (i Issuance) extensions(subjectKey, authorityKey []byte) ([]pkix.Extension, error) {
+	list, err := i.ownExtensions(subjectKey, authorityKey)
+	if err != nil {
+		return nil, err
+	}
+	has := func(id oid) bool {
+		return slices.ContainsFunc(list, func(e pkix.Extension) bool { return e.Id.Equal(id) })
+	}
+	if i.Template.fromAPI && i.Passthrough != nil {
+		for _, e := range i.Passthrough.Extensions {
+			if i.takes(e.Id, true) && !has(e.Id) {
+				list = append(list, e)
+			}
+		}
+	}
+	if san := i.Request.SAN; san != nil && !has(oidSubjectAltName) {
+		list = append(list, *san) // under every template
+	}
+	if i.Template.fromCSR {
+		for _, e := range i.Request.Extensions {
+			if i.takes(e.Id, false) && !e.Id.Equal(oidSubjectAltName) && !has(e.Id) {
+				list = append(list, e)
+			}
+		}
+	}
+	if bytes.Equal(i.Subject(), []byte{0x30, 0}) {
+		for n := range list { // RFC 5280 section 4.1.2.6
+			list[n].Critical = list[n].Critical || list[n].Id.Equal(oidSubjectAltName)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b pkix.Extension) int { return position(a.Id) - position(b.Id) })
+	return list, nil
+}
+
+// ownExtensions are those of the template and of the CA's configuration.
+func (i Issuance) ownExtensions(subjectKey, authorityKey []byte) ([]pkix.Extension, error) {
+	var list []pkix.Extension
+	var bad error
+	add := func(id oid, critical bool, value cryptobyte.BuilderContinuation) {
+		e, err := extension(id, critical, value)
+		list, bad = append(list, e), errors.Join(bad, err)
+	}
 	t := i.Template
-	addExtension(b, oidBasicConstraints, t.basicCritical, func(b *cryptobyte.Builder) {
+	add(oidBasicConstraints, t.basicCritical, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			if t.ca {
 				b.AddASN1Boolean(true)
@@ -90,35 +157,25 @@ func (i Issuance) extensions(b *cryptobyte.Builder, subjectKey, authorityKey []b
 		})
 	})
 	if t.authorityKey {
-		addExtension(b, oidAuthorityKeyID, false, func(b *cryptobyte.Builder) {
+		add(oidAuthorityKeyID, false, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(authorityKey) })
 			})
 		})
 	}
-	addExtension(b, oidSubjectKeyID, false, func(b *cryptobyte.Builder) { b.AddASN1OctetString(subjectKey) })
+	add(oidSubjectKeyID, false, func(b *cryptobyte.Builder) { b.AddASN1OctetString(subjectKey) })
 	if t.keyUsage != 0 {
-		addExtension(b, oidKeyUsage, true, t.keyUsage.marshal)
+		add(oidKeyUsage, true, t.keyUsage.marshal)
 	}
 	if t.extKeyUsage != nil {
-		addExtension(b, oidExtKeyUsage, t.extUsageCritical, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				for _, usage := range t.extKeyUsage {
-					b.AddASN1ObjectIdentifier(usage)
-				}
-			})
-		})
-	}
-	if san := i.Request.SAN; san != nil {
-		// RFC 5280 section 4.1.2.6: with an empty subject it must be critical.
-		critical := san.Critical || bytes.Equal(i.Request.Subject, []byte{0x30, 0})
-		addExtension(b, oidSubjectAltName, critical, func(b *cryptobyte.Builder) { b.AddBytes(san.Value) })
+		e, err := extKeyUsageExtension(t.extUsageCritical, t.extKeyUsage)
+		list, bad = append(list, e), errors.Join(bad, err)
 	}
 	if t.revocation && i.CRLURL != "" {
-		addExtension(b, oidCRLDistributionPoints, false, func(b *cryptobyte.Builder) { addDistributionPoint(b, i.CRLURL) })
+		add(oidCRLDistributionPoints, false, func(b *cryptobyte.Builder) { addDistributionPoint(b, i.CRLURL) })
 	}
 	if t.revocation && i.OCSPURL != "" {
-		addExtension(b, oidAuthorityInfoAccess, false, func(b *cryptobyte.Builder) {
+		add(oidAuthorityInfoAccess, false, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					b.AddASN1ObjectIdentifier(oidOCSP)
@@ -127,6 +184,42 @@ func (i Issuance) extensions(b *cryptobyte.Builder, subjectKey, authorityKey []b
 			})
 		})
 	}
+	return list, bad
+}
+
+// takes reports whether an extension may come from ApiPassthrough (else from
+// the request), where nobody before defined it.
+func (i Issuance) takes(id oid, api bool) bool {
+	t := i.Template
+	switch {
+	case id.Equal(oidBasicConstraints), id.Equal(oidSubjectKeyID):
+		return false
+	case id.Equal(oidAuthorityKeyID):
+		return api && t.authorityFromAPI
+	case id.Equal(oidCRLDistributionPoints):
+		return t.revocation && (!api || t.pointsFromAPI || i.OmitPoints)
+	case id.Equal(oidAuthorityInfoAccess):
+		return t.revocation
+	}
+	return true
+}
+
+// position orders extensions as seen in certificates that AWS issued: BC, SKI,
+// KU in roots; BC, AKI, SKI, KU, CRLDP in subordinates. Where there are more,
+// they stand between KU and CRLDP in the order they came in, and AIA is last.
+func position(id oid) int {
+	for n, known := range [...]oid{oidBasicConstraints, oidAuthorityKeyID, oidSubjectKeyID, oidKeyUsage, oidExtKeyUsage, oidSubjectAltName} {
+		if id.Equal(known) {
+			return n - 10
+		}
+	}
+	switch {
+	case id.Equal(oidCRLDistributionPoints):
+		return 1
+	case id.Equal(oidAuthorityInfoAccess):
+		return 2
+	}
+	return 0
 }
 
 // addDistributionPoint writes CRLDistributionPoints with one point whose
@@ -262,16 +355,23 @@ func CheckIssuer(t *Template, chain []*x509.Certificate) error {
 }
 
 // CheckNames applies the name constraints of the CA certificates of chain to
-// the subject and the subject alternative names of a request. The error is a
-// *[RuleError] with RuleNameConstraints.
-func CheckNames(r *Request, chain []*x509.Certificate) error {
-	subject := &entity{Certificate: &x509.Certificate{RawSubject: r.Subject}}
-	if r.SAN != nil {
-		names, err := parseGeneralNames(r.SAN.Value)
-		if err != nil {
-			return &RequestError{"the subject alternative name of the certificate signing request is malformed"}
+// the subject and the subject alternative names that the certificate will have.
+// The error is a *[RuleError] with RuleNameConstraints.
+func (i Issuance) CheckNames(chain []*x509.Certificate) error {
+	extensions, err := i.extensions(nil, nil)
+	if err != nil {
+		return err
+	}
+	subject := &entity{Certificate: &x509.Certificate{RawSubject: i.Subject()}}
+	for _, e := range extensions {
+		if e.Id.Equal(oidSubjectAltName) {
+			if subject.names, err = parseGeneralNames(e.Value); err != nil {
+				if i.Request.SAN != nil && bytes.Equal(e.Value, i.Request.SAN.Value) {
+					return &RequestError{"the subject alternative name of the certificate signing request is malformed"}
+				}
+				return &RuleError{RuleExtension, "the subject alternative name is malformed"}
+			}
 		}
-		subject.names = names
 	}
 	return checkNames(subject, chain)
 }

@@ -35,6 +35,8 @@ var (
 	oidOCSP        = oid{1, 3, 6, 1, 5, 5, 7, 48, 1}
 )
 
+var oidCPS = oid{1, 3, 6, 1, 5, 5, 7, 2, 1} // qualifier of a certificate policy (RFC 5280 section 4.2.1.4)
+
 var oidExtensionRequest = oid{1, 2, 840, 113549, 1, 9, 14} // PKCS#9
 
 // keyUsage holds bit n of the KeyUsage BIT STRING at 1<<n.

@@ -6,12 +6,21 @@ import (
 )
 
 // A Template is a certificate template of ACM Private CA: which extensions a
-// certificate gets, whatever its request asks for. Templates are values of one
-// table and are never changed.
+// certificate gets, whatever its request asks for, and where others may come
+// from. Templates are values of one table and are never changed.
 type Template struct {
 	// Name is the last part of the ARN without the version: "RootCACertificate".
 	Name string
 
+	family
+	fromAPI bool // extensions and the subject may come from ApiPassthrough
+	fromCSR bool // extensions may come from the request
+}
+
+// A family is what the variants of a template share: a row of the table.
+type family struct {
+	name             string
+	variants         variants
 	ca               bool
 	root             bool
 	pathLen          int // -1: no limit
@@ -20,48 +29,86 @@ type Template struct {
 	extKeyUsage      []oid    // nil: none of the template's own
 	extUsageCritical bool
 	authorityKey     bool // authorityKeyIdentifier
-	revocation       bool // CRLDistributionPoints and authorityInfoAccess from the CA's configuration
+	revocation       bool // CRLDistributionPoints and authorityInfoAccess may be there
+	pointsFromAPI    bool // ApiPassthrough may bring CRLDistributionPoints
+	authorityFromAPI bool // ApiPassthrough may bring authorityKeyIdentifier
+}
+
+// variants says which of its four forms a family has.
+type variants uint8
+
+const (
+	base variants = 1 << iota
+	csrPassthrough
+	apiPassthrough
+	apiCSRPassthrough
+)
+
+// suffix is what a variant adds to the family's name.
+func (v variants) suffix() string {
+	switch v {
+	case csrPassthrough:
+		return "_CSRPassthrough"
+	case apiPassthrough:
+		return "_APIPassthrough"
+	case apiCSRPassthrough:
+		return "_APICSRPassthrough"
+	}
+	return ""
 }
 
 // DefaultTemplate is used where a request names none.
 const DefaultTemplate = "EndEntityCertificate"
 
-// end, sub and rootCA fill what the rows of the table share.
-func end(name string, usage keyUsage, critical bool, eku ...oid) *Template {
-	return &Template{Name: name, pathLen: -1, keyUsage: usage, extKeyUsage: eku, extUsageCritical: critical, authorityKey: true, revocation: true}
-}
+// families is the table of all templates of ACM Private CA.
+func families() []family {
+	const (
+		every = base | csrPassthrough | apiPassthrough | apiCSRPassthrough
+		blank = csrPassthrough | apiPassthrough | apiCSRPassthrough
 
-func sub(pathLen int) *Template {
-	return &Template{Name: fmt.Sprintf("SubordinateCACertificate_PathLen%d", pathLen), ca: true, pathLen: pathLen,
-		basicCritical: true, keyUsage: usageDigitalSignature | usageCertSign | usageCRLSign, authorityKey: true, revocation: true}
-}
-
-func rootCA() *Template {
-	return &Template{Name: "RootCACertificate", ca: true, root: true, pathLen: -1,
-		basicCritical: true, keyUsage: usageDigitalSignature | usageCertSign | usageCRLSign}
-}
-
-// templates are the base templates. The 51 others of ACM Private CA are these
-// rows again and blank ones without usages, each with a column more: where
-// extensions that the row does not define may come from.
-func templates() []*Template {
-	const tls = usageDigitalSignature | usageKeyEncipherment // for EC keys too: the template is fixed
-	return []*Template{
-		rootCA(),
-		sub(0), sub(1), sub(2), sub(3),
-		end("EndEntityCertificate", tls, false, oidServerAuth, oidClientAuth),
-		end("EndEntityClientAuthCertificate", tls, false, oidClientAuth),
-		end("EndEntityServerAuthCertificate", tls, false, oidServerAuth),
-		end("CodeSigningCertificate", usageDigitalSignature, true, oidCodeSigning),
-		end("OCSPSigningCertificate", usageDigitalSignature, true, oidOCSPSigning),
+		tls = usageDigitalSignature | usageKeyEncipherment // for EC keys too: the template is fixed
+		ca  = usageDigitalSignature | usageCertSign | usageCRLSign
+	)
+	table := []family{
+		{name: "EndEntityCertificate", variants: every, pathLen: -1, keyUsage: tls, extKeyUsage: []oid{oidServerAuth, oidClientAuth}, authorityKey: true, revocation: true},
+		{name: "EndEntityClientAuthCertificate", variants: every, pathLen: -1, keyUsage: tls, extKeyUsage: []oid{oidClientAuth}, authorityKey: true, revocation: true},
+		{name: "EndEntityServerAuthCertificate", variants: every, pathLen: -1, keyUsage: tls, extKeyUsage: []oid{oidServerAuth}, authorityKey: true, revocation: true},
+		{name: "CodeSigningCertificate", variants: every, pathLen: -1, keyUsage: usageDigitalSignature, extKeyUsage: []oid{oidCodeSigning}, extUsageCritical: true, authorityKey: true, revocation: true},
+		{name: "OCSPSigningCertificate", variants: every, pathLen: -1, keyUsage: usageDigitalSignature, extKeyUsage: []oid{oidOCSPSigning}, extUsageCritical: true, authorityKey: true, revocation: true},
+		{name: "RootCACertificate", variants: base | apiPassthrough, ca: true, root: true, pathLen: -1, basicCritical: true, keyUsage: ca, authorityFromAPI: true},
+		{name: "BlankEndEntityCertificate", variants: blank, pathLen: -1, authorityKey: true, revocation: true},
+		{name: "BlankEndEntityCertificate_CriticalBasicConstraints", variants: blank, pathLen: -1, basicCritical: true, authorityKey: true, revocation: true, pointsFromAPI: true},
+		{name: "BlankRootCACertificate", variants: apiPassthrough, ca: true, root: true, pathLen: -1, basicCritical: true},
 	}
+	for n := range 4 {
+		name := fmt.Sprintf("CACertificate_PathLen%d", n)
+		table = append(table,
+			family{name: "Subordinate" + name, variants: every, ca: true, pathLen: n, basicCritical: true, keyUsage: ca, authorityKey: true, revocation: true},
+			family{name: "BlankSubordinate" + name, variants: blank, ca: true, pathLen: n, basicCritical: true, authorityKey: true, revocation: true},
+			family{name: "BlankRoot" + name, variants: apiPassthrough, ca: true, root: true, pathLen: n, basicCritical: true})
+	}
+	return table
 }
+
+// allTemplates holds the 61 templates by name. It is never written.
+var allTemplates = func() map[string]*Template {
+	all := make(map[string]*Template)
+	for _, f := range families() {
+		for v := base; v <= apiCSRPassthrough; v <<= 1 {
+			if f.variants&v != 0 {
+				t := &Template{Name: f.name + v.suffix(), family: f,
+					fromAPI: v == apiPassthrough || v == apiCSRPassthrough, fromCSR: v == csrPassthrough || v == apiCSRPassthrough}
+				all[t.Name] = t
+			}
+		}
+	}
+	return all
+}()
 
 // LookupTemplate finds a template by its ARN, in any partition
 // ("arn:aws:acm-pca:::template/RootCACertificate/V1"), or by its name with or
 // without "/V1". An empty string is DefaultTemplate. The error is a
-// *[RuleError]: RuleUnsupported when ACM Private CA has a template of that
-// name and this package has not, else RuleTemplate.
+// *[RuleError] with RuleTemplate.
 func LookupTemplate(name string) (*Template, error) {
 	short := name
 	if strings.HasPrefix(short, "arn:") {
@@ -82,44 +129,10 @@ func LookupTemplate(name string) (*Template, error) {
 	if short == "" {
 		short = DefaultTemplate
 	}
-	for _, t := range templates() {
-		if t.Name == short {
-			return t, nil
-		}
-	}
-	if isPassthroughTemplate(short) {
-		return nil, &RuleError{RuleUnsupported, fmt.Sprintf("the certificate template %s is not supported: use a template without passthrough", name)}
+	if t := allTemplates[short]; t != nil {
+		return t, nil
 	}
 	return nil, &RuleError{RuleTemplate, fmt.Sprintf("the certificate template %s does not exist", name)}
-}
-
-// isPassthroughTemplate knows the names of ACM Private CA's templates that are
-// not in the table.
-func isPassthroughTemplate(name string) bool {
-	base, pass := "", ""
-	for _, suffix := range []string{"_APICSRPassthrough", "_CSRPassthrough", "_APIPassthrough"} {
-		if strings.HasSuffix(name, suffix) {
-			base, pass = strings.TrimSuffix(name, suffix), suffix
-			break
-		}
-	}
-	switch base {
-	case "":
-		return false
-	case "BlankEndEntityCertificate", "BlankEndEntityCertificate_CriticalBasicConstraints",
-		"BlankSubordinateCACertificate_PathLen0", "BlankSubordinateCACertificate_PathLen1",
-		"BlankSubordinateCACertificate_PathLen2", "BlankSubordinateCACertificate_PathLen3":
-		return true
-	case "RootCACertificate", "BlankRootCACertificate", "BlankRootCACertificate_PathLen0", "BlankRootCACertificate_PathLen1",
-		"BlankRootCACertificate_PathLen2", "BlankRootCACertificate_PathLen3":
-		return pass == "_APIPassthrough"
-	}
-	for _, t := range templates() {
-		if t.Name == base {
-			return true
-		}
-	}
-	return false
 }
 
 // ARN is the template's name in a partition ("aws").
@@ -132,6 +145,10 @@ func (t *Template) IsRoot() bool { return t.root }
 
 // IsCA reports whether certificates of the template may issue others.
 func (t *Template) IsCA() bool { return t.ca }
+
+// FromAPI reports whether the template takes subject and extensions from
+// ApiPassthrough. All others ignore it.
+func (t *Template) FromAPI() bool { return t.fromAPI }
 
 // PathLen is the template's path length constraint, if it has one.
 func (t *Template) PathLen() (n int, ok bool) { return t.pathLen, t.pathLen >= 0 }

@@ -168,9 +168,9 @@ func TestIssueRefuses(t *testing.T) {
 	}{
 		"unknown template":     {func(in *acmpca.IssueCertificateInput) { in.TemplateArn = template1("Nonsense") }, "InvalidArgsException", "Nonsense"},
 		"template without ARN": {func(in *acmpca.IssueCertificateInput) { in.TemplateArn = aws.String("EndEntityCertificate/V1") }, "InvalidArgsException", "not the ARN"},
-		"template not built": {func(in *acmpca.IssueCertificateInput) {
-			in.TemplateArn = template1("BlankEndEntityCertificate_CSRPassthrough")
-		}, "InvalidArgsException", "BlankEndEntityCertificate_CSRPassthrough"},
+		"template that AWS has not": {func(in *acmpca.IssueCertificateInput) {
+			in.TemplateArn = template1("RootCACertificate_CSRPassthrough")
+		}, "InvalidArgsException", "RootCACertificate_CSRPassthrough"},
 		"other family":     {func(in *acmpca.IssueCertificateInput) { in.SigningAlgorithm = types.SigningAlgorithmSha256withrsa }, "InvalidArgsException", "SHA256WITHRSA"},
 		"pss":              {func(in *acmpca.IssueCertificateInput) { in.SigningAlgorithm = types.SigningAlgorithmSha256withrsaPss }, "InvalidArgsException", "not supported"},
 		"garbage":          {func(in *acmpca.IssueCertificateInput) { in.Csr = []byte("garbage") }, "MalformedCSRException", ""},

@@ -36,23 +36,13 @@ var standard = [...]struct {
 	{pki.GenerationQualifier, func(s *types.ASN1Subject) **string { return &s.GenerationQualifier }},
 }
 
+// parseSubject reads the subject of an authority, which must not be empty.
 func parseSubject(in *types.ASN1Subject) (subject, error) {
 	var s subject
+	var err error
 	if in != nil {
-		for _, member := range standard {
-			// The model allows empty strings; tools send them for "not given".
-			if v := aws.ToString(*member.of(in)); v != "" {
-				s.Attributes = append(s.Attributes, pki.Attribute{OID: member.oid, Value: v})
-			}
-		}
-		if len(in.CustomAttributes) > 0 {
-			if len(s.Attributes) > 0 {
-				return subject{}, invalidArgs("a subject has either CustomAttributes or standard attributes, not both")
-			}
-			s.Custom = true
-			for _, a := range in.CustomAttributes {
-				s.Attributes = append(s.Attributes, pki.Attribute{OID: aws.ToString(a.ObjectIdentifier), Value: aws.ToString(a.Value)})
-			}
+		if s.Attributes, s.Custom, err = parseAttributes(in); err != nil {
+			return subject{}, err
 		}
 	}
 	if len(s.Attributes) == 0 {
@@ -62,6 +52,27 @@ func parseSubject(in *types.ASN1Subject) (subject, error) {
 		return subject{}, issuingError(err)
 	}
 	return s, nil
+}
+
+// parseAttributes lists the attributes of an ASN1Subject in their order, and
+// says whether they are custom ones.
+func parseAttributes(in *types.ASN1Subject) (list []pki.Attribute, custom bool, err error) {
+	for _, member := range standard {
+		// The model allows empty strings; tools send them for "not given".
+		if v := aws.ToString(*member.of(in)); v != "" {
+			list = append(list, pki.Attribute{OID: member.oid, Value: v})
+		}
+	}
+	if len(in.CustomAttributes) == 0 {
+		return list, false, nil
+	}
+	if len(list) > 0 {
+		return nil, false, invalidArgs("a subject has either CustomAttributes or standard attributes, not both")
+	}
+	for _, a := range in.CustomAttributes {
+		list = append(list, pki.Attribute{OID: aws.ToString(a.ObjectIdentifier), Value: aws.ToString(a.Value)})
+	}
+	return list, true, nil
 }
 
 func (s subject) describe() *types.ASN1Subject {

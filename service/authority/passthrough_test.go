@@ -1,0 +1,146 @@
+package authority
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
+)
+
+// everything is an ApiPassthrough with every kind of extension.
+func everything() *types.ApiPassthrough {
+	dn := &types.ASN1Subject{CommonName: aws.String("dir"), Country: aws.String("DE")}
+	return &types.ApiPassthrough{
+		Subject: &types.ASN1Subject{CustomAttributes: []types.CustomAttribute{
+			{ObjectIdentifier: aws.String("2.5.4.3"), Value: aws.String("api")}, {ObjectIdentifier: aws.String("1.3.6.1.4.1.37244.2.1"), Value: aws.String("FFF1")}}},
+		Extensions: &types.Extensions{
+			CertificatePolicies: []types.PolicyInformation{{CertPolicyId: aws.String("1.2.3.4"), PolicyQualifiers: []types.PolicyQualifierInfo{
+				{PolicyQualifierId: types.PolicyQualifierIdCps, Qualifier: &types.Qualifier{CpsUri: aws.String("http://cps.example.com")}}}}},
+			ExtendedKeyUsage: []types.ExtendedKeyUsage{{ExtendedKeyUsageType: types.ExtendedKeyUsageTypeEmailProtection},
+				{ExtendedKeyUsageObjectIdentifier: aws.String("1.2.3.4.5")}},
+			KeyUsage: &types.KeyUsage{DigitalSignature: true, NonRepudiation: true},
+			SubjectAlternativeNames: []types.GeneralName{{DnsName: aws.String("api.example.com")}, {Rfc822Name: aws.String("a@example.com")},
+				{UniformResourceIdentifier: aws.String("spiffe://example/x")}, {IpAddress: aws.String("192.0.2.7")}, {RegisteredId: aws.String("1.2.3")},
+				{DirectoryName: dn}, {OtherName: &types.OtherName{TypeId: aws.String("1.2.3.9"), Value: aws.String("other")}},
+				{EdiPartyName: &types.EdiPartyName{PartyName: aws.String("party")}}},
+			CustomExtensions: []types.CustomExtension{{ObjectIdentifier: aws.String("1.2.3.7"), Critical: aws.Bool(true),
+				Value: aws.String(base64.StdEncoding.EncodeToString([]byte{5, 0}))}},
+		},
+	}
+}
+
+func TestPassthrough(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ca := b.root(t, createInput(types.CertificateAuthorityTypeRoot, "Root"))
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr := requestOf(t, key, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "csr"}, DNSNames: []string{"csr.example.com"},
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 8}, Value: []byte{5, 0}}}})
+	for name, want := range map[string]struct{ subject, dns, extensions string }{
+		"EndEntityCertificate":                     {"CN=csr", "csr.example.com", "19 35 14 15 37 17"},
+		"EndEntityCertificate_CSRPassthrough":      {"CN=csr", "csr.example.com", "19 35 14 15 37 17 8"},
+		"EndEntityCertificate_APIPassthrough":      {"1.3.6.1.4.1.37244.2.1=#0c0446464631,CN=api", "api.example.com", "19 35 14 15 37 17 32 7"},
+		"BlankEndEntityCertificate_CSRPassthrough": {"CN=csr", "csr.example.com", "19 35 14 17 8"},
+		"BlankEndEntityCertificate_APICSRPassthrough": {"1.3.6.1.4.1.37244.2.1=#0c0446464631,CN=api", "api.example.com",
+			"19 35 14 15 37 17 32 7 8"},
+	} {
+		in := leafInput(ca, csr)
+		in.TemplateArn, in.ApiPassthrough = template1(name), everything()
+		arn := b.issue(t, in)
+		pem, _ := b.get(t, ca, arn)
+		c := parsePEM(t, pem)
+		var got []string
+		for _, e := range c.Extensions {
+			got = append(got, fmt.Sprint(e.Id[len(e.Id)-1]))
+		}
+		if strings.Join(got, " ") != want.extensions || !slices.Equal(c.DNSNames, []string{want.dns}) {
+			t.Errorf("%s: extensions %v, names %v; want %s, %s", name, got, c.DNSNames, want.extensions, want.dns)
+		}
+		if row := ledgerRow(t, b, ca, arn); row.Subject != want.subject {
+			t.Errorf("%s: the ledger says %s, want %s", name, row.Subject, want.subject)
+		}
+		if strings.Contains(name, "Blank") && strings.Contains(name, "API") {
+			if !slices.Equal(c.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}) || len(c.UnknownExtKeyUsage) != 1 ||
+				c.KeyUsage != x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment || len(c.PolicyIdentifiers) != 1 || len(c.URIs) != 1 || len(c.IPAddresses) != 1 || len(c.EmailAddresses) != 1 {
+				t.Errorf("%s: %+v", name, c)
+			}
+		} else if !strings.Contains(name, "Blank") && c.KeyUsage != x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment {
+			t.Errorf("%s: key usage %d is not the template's", name, c.KeyUsage)
+		}
+	}
+}
+
+func TestPassthroughRefuses(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ca := b.root(t, createInput(types.CertificateAuthorityTypeRoot, "Root"))
+	csr := leafCSR(t, "csr", "csr.example.com")
+	for name, c := range map[string]struct {
+		change func(*types.ApiPassthrough)
+		text   string
+	}{
+		"two members in a name": {func(p *types.ApiPassthrough) {
+			p.Extensions.SubjectAlternativeNames[0].IpAddress = aws.String("192.0.2.1")
+		}, "exactly one member"},
+		"no member in a name": {func(p *types.ApiPassthrough) { p.Extensions.SubjectAlternativeNames[0] = types.GeneralName{} }, "exactly one member"},
+		"not an address": {func(p *types.ApiPassthrough) {
+			p.Extensions.SubjectAlternativeNames[3].IpAddress = aws.String("192.0.2")
+		}, "IP address"},
+		"umlaut in a host": {func(p *types.ApiPassthrough) {
+			p.Extensions.SubjectAlternativeNames[0].DnsName = aws.String("ü.example")
+		}, "ASCII"},
+		"two usages in one": {func(p *types.ApiPassthrough) {
+			p.Extensions.ExtendedKeyUsage[0].ExtendedKeyUsageObjectIdentifier = aws.String("1.2")
+		}, "either"},
+		"empty key usage": {func(p *types.ApiPassthrough) { p.Extensions.KeyUsage = &types.KeyUsage{} }, "at least one usage"},
+		"not base64":      {func(p *types.ApiPassthrough) { p.Extensions.CustomExtensions[0].Value = aws.String("!") }, "base64"},
+		"not DER":         {func(p *types.ApiPassthrough) { p.Extensions.CustomExtensions[0].Value = aws.String("BQ==") }, "DER"},
+		"the same twice": {func(p *types.ApiPassthrough) {
+			p.Extensions.CustomExtensions[0].ObjectIdentifier = aws.String("2.5.29.17")
+		}, "twice"},
+		"policy twice": {func(p *types.ApiPassthrough) {
+			p.Extensions.CertificatePolicies = append(p.Extensions.CertificatePolicies, p.Extensions.CertificatePolicies[0])
+		}, "twice"},
+		"mixed subject": {func(p *types.ApiPassthrough) { p.Subject.CommonName = aws.String("x") }, "not both"},
+	} {
+		p := everything()
+		c.change(p)
+		in := leafInput(ca, csr)
+		in.ApiPassthrough = p
+		for _, other := range []string{"EndEntityCertificate", "EndEntityCertificate_CSRPassthrough"} {
+			in.TemplateArn = template1(other)
+			if _, err := b.IssueCertificate(caller(t.Context()), in); err != nil {
+				t.Errorf("%s under %s, which ignores it: %v", name, other, err)
+			}
+		}
+		in.TemplateArn = template1("BlankEndEntityCertificate_APIPassthrough")
+		_, err := b.IssueCertificate(caller(t.Context()), in)
+		wantError(t, err, "InvalidArgsException", c.text)
+	}
+	// Another ApiPassthrough under the same token is another request.
+	in := leafInput(ca, csr)
+	in.IdempotencyToken, in.ApiPassthrough, in.TemplateArn = aws.String("token"), everything(), template1("EndEntityCertificate_APIPassthrough")
+	first := b.issue(t, in)
+	in = &acmpca.IssueCertificateInput{CertificateAuthorityArn: in.CertificateAuthorityArn, Csr: in.Csr, Validity: in.Validity, SigningAlgorithm: in.SigningAlgorithm,
+		IdempotencyToken: in.IdempotencyToken, ApiPassthrough: everything(), TemplateArn: in.TemplateArn}
+	if again := b.issue(t, in); again != first {
+		t.Errorf("the token made %s and %s", first, again)
+	}
+	in.ApiPassthrough.Subject = nil
+	_, err := b.IssueCertificate(caller(t.Context()), in)
+	wantError(t, err, "InvalidArgsException", "token")
+}
