@@ -58,7 +58,6 @@ func (s *Server) reply(request, reply *dns.Msg, by transport) (size int) {
 		size = dns.MaxMsgSize
 	}
 	reply.SetReply(request) // with the question as it was written: 0x20
-	reply.Rcode = dns.RcodeSuccess
 
 	options := 0
 	for _, rr := range request.Extra {

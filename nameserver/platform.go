@@ -24,13 +24,11 @@ func platformApex(k key) bool {
 		return false
 	}
 	k = k.parent()
-	switch k.label() {
-	case "": // the root
+	if !region.MatchString(k.label()) {
 		return false
-	default:
-		domain := k.parent()
-		return (domain == "\x09amazonaws\x03com\x00" || domain == "\x09amazonaws\x03com\x02cn\x00") && region.MatchString(k.label())
 	}
+	domain := k.parent()
+	return domain == "\x09amazonaws\x03com\x00" || domain == "\x09amazonaws\x03com\x02cn\x00"
 }
 
 // platformZone makes the zone of a platform apex: every name below it has the
