@@ -358,7 +358,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 }
 
 func (n *Node) handler() (http.Handler, error) {
-	return api.New(api.Config{
+	endpoint, err := api.New(api.Config{
 		Services: []api.Service{
 			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
 			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity),
@@ -367,6 +367,10 @@ func (n *Node) handler() (http.Handler, error) {
 		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),
 		Settle: n.publisher.settle,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), next: endpoint}, nil
 }
 
 func (n *Node) requestID() string {
