@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,27 @@ func (c *conn) Close() error {
 		c.server.open.Add(-1)
 	}
 	return c.Conn.Close()
+}
+
+// What is read of a client after its handshake was refused, and for how long.
+const (
+	alertTime  = 500 * time.Millisecond
+	alertBytes = 64 << 10
+)
+
+// closeAfterAlert closes a connection whose handshake failed so that the client
+// learns why. In TLS 1.3 it may have sent a request behind its part of the
+// handshake. Closing with that unread would reset the connection, and a reset takes
+// the alert away from a client that has not read it yet (RFC 1122, 4.2.2.13).
+func (c *conn) closeAfterAlert() {
+	defer c.Close()
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	late := time.AfterFunc(alertTime, func() { c.Close() })
+	defer late.Stop()
+	io.CopyN(io.Discard, c.Conn, alertBytes) // until the client closes, mostly
 }
 
 // A binding is what a connection may do under one view. Another view, a new

@@ -124,6 +124,30 @@ func newSimple(t *testing.T, change ...func(*Config)) *simple {
 	return s
 }
 
+// A client that is still sending its request when it is refused learns why: the
+// connection is not reset under it.
+func TestRefusalReachesAnEagerClient(t *testing.T) {
+	t.Parallel()
+	s := newSimple(t)
+	conn, err := tls.Dial("tcp", s.addr, s.config("mtls.example.com", nil))
+	if err != nil {
+		t.Fatal(err) // in TLS 1.3 the client's part ends before the server has judged it
+	}
+	defer conn.Close()
+	for range 3 {
+		if _, err := conn.Write([]byte(get("mtls.example.com", "/hello"))); err != nil {
+			t.Fatalf("send: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err == nil || err.Error() != "remote error: tls: certificate required" {
+		t.Errorf("got error %v, want the alert", err)
+	}
+	if got := s.lastDecision(); got.Reason != pki.Missing {
+		t.Errorf("recorded %+v", got)
+	}
+}
+
 func TestNoClientCertificate(t *testing.T) {
 	t.Parallel()
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {

@@ -226,7 +226,6 @@ func (s *server) handshake(c *conn) {
 	err := t.Handshake()
 	inTime := slow.Stop()
 	if err != nil {
-		c.Close()
 		reason, detail := handshakeReason(c, err), err.Error()
 		if !inTime {
 			detail = "the handshake took longer than " + e.cfg.Limits.HandshakeTimeout.String()
@@ -236,6 +235,7 @@ func (s *server) handshake(c *conn) {
 			name = c.site.name
 		}
 		e.decide(c, e.cfg.Now(), name, reason, detail, false)
+		c.closeAfterAlert()
 		return
 	}
 	state := t.ConnectionState()
