@@ -24,10 +24,10 @@ import (
 // unique on the installation, over all accounts and Regions, because a client
 // reaches them by name alone.
 const (
-	KindAPI        = "gateway/api"
-	KindDomain     = "gateway/domain"
-	kindDeployment = "gateway/deployment"
-	kindTrust      = "gateway/truststore"
+	KindAPI        = "apigateway/api"
+	KindDomain     = "apigateway/domain"
+	kindDeployment = "apigateway/deployment"
+	kindTrust      = "apigateway/truststore"
 )
 
 type api struct {

@@ -37,13 +37,13 @@ import (
 //   - every write in a bucket checks the bucket's revision (see hold), so it sees the versioning state it is subject to, and never lands in a bucket that is gone;
 //   - every write to a multipart upload replaces its upload record.
 const (
-	kindBucket   = "objects/bucket"
-	kindHead     = "objects/head"
-	kindVersion  = "objects/version"
-	kindInline   = "objects/inline"
-	kindManifest = "objects/manifest"
-	kindUpload   = "objects/upload"
-	kindPart     = "objects/part"
+	kindBucket   = "s3/bucket"
+	kindHead     = "s3/head"
+	kindVersion  = "s3/version"
+	kindInline   = "s3/inline"
+	kindManifest = "s3/manifest"
+	kindUpload   = "s3/upload"
+	kindPart     = "s3/part"
 )
 
 // A bucket is a bucket with its configuration. Nil and empty: not configured.
