@@ -102,9 +102,9 @@ func checkRequestKey(pub crypto.PublicKey) error {
 
 // NewRequest makes the PKCS#10 request of a certificate authority as ACM
 // Private CA does: version 0, the subject in the order given, and an
-// extensionRequest that holds exactly basicConstraints, critical, CA:TRUE. It
-// is deterministic, as [Sign] is.
-func NewRequest(subject []Attribute, alg Algorithm, signer crypto.Signer) ([]byte, error) {
+// extensionRequest that holds exactly basicConstraints, critical, CA:TRUE, and
+// the extensions given after it. It is deterministic, as [Sign] is.
+func NewRequest(subject []Attribute, alg Algorithm, signer crypto.Signer, extensions ...pkix.Extension) ([]byte, error) {
 	name, err := EncodeName(subject)
 	if err != nil {
 		return nil, err
@@ -126,6 +126,9 @@ func NewRequest(subject []Attribute, alg Algorithm, signer crypto.Signer) ([]byt
 						addExtension(b, oidBasicConstraints, true, func(b *cryptobyte.Builder) {
 							b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1Boolean(true) })
 						})
+						for _, e := range extensions {
+							addExtension(b, e.Id, e.Critical, func(b *cryptobyte.Builder) { b.AddBytes(e.Value) })
+						}
 					})
 				})
 			})

@@ -33,7 +33,7 @@ func (s *Service) CreateCertificateAuthority(ctx context.Context, in *acmpca.Cre
 	if err != nil {
 		return nil, err
 	}
-	t, err := newToken(ctx, "create", in.IdempotencyToken, r.Root, r.Algorithm, r.Signing, r.Subject)
+	t, err := newToken(ctx, "create", in.IdempotencyToken, r.Root, r.Algorithm, r.Signing, r.Subject, r.CSRExtensions)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +101,10 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 	if r.Subject, err = parseSubject(config.Subject); err != nil {
 		return nil, err
 	}
-	if e := config.CsrExtensions; e != nil && (e.KeyUsage != nil || len(e.SubjectInformationAccess) > 0) {
-		return nil, invalidArgs("CsrExtensions are not built in this version of Countersign; leave them out")
+	if _, err := csrExtensions(config.CsrExtensions); err != nil {
+		return nil, err
 	}
+	r.CSRExtensions = config.CsrExtensions
 	switch in.KeyStorageSecurityStandard {
 	case "":
 		r.Storage = string(types.KeyStorageSecurityStandardFips1402Level3OrHigher)
@@ -205,6 +206,7 @@ func (s *Service) describe(r *record) (*types.CertificateAuthority, error) {
 			KeyAlgorithm:     types.KeyAlgorithm(r.Algorithm),
 			SigningAlgorithm: types.SigningAlgorithm(r.Signing),
 			Subject:          r.Subject.describe(),
+			CsrExtensions:    r.CSRExtensions,
 		},
 		RevocationConfiguration: &types.RevocationConfiguration{
 			CrlConfiguration:  &types.CrlConfiguration{Enabled: aws.Bool(false)},

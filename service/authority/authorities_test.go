@@ -159,8 +159,8 @@ func TestCreateRefuses(t *testing.T) {
 			in.CertificateAuthorityConfiguration.Subject.Country = aws.String("Ö*")
 		}, "InvalidArgsException", "2.5.4.6"},
 		"csr extensions": {func(in *acmpca.CreateCertificateAuthorityInput) {
-			in.CertificateAuthorityConfiguration.CsrExtensions = &types.CsrExtensions{KeyUsage: &types.KeyUsage{CRLSign: true}}
-		}, "InvalidArgsException", "CsrExtensions are not built"},
+			in.CertificateAuthorityConfiguration.CsrExtensions = &types.CsrExtensions{KeyUsage: &types.KeyUsage{}}
+		}, "InvalidArgsException", "at least one usage"},
 		"standard": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.KeyStorageSecurityStandard = types.KeyStorageSecurityStandardCcpcLevel1OrHigher
 		}, "InvalidArgsException", "A certificate authority cannot be created in this region with the specified security standard."},

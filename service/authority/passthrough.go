@@ -172,3 +172,57 @@ func generalName(n *types.GeneralName) (pki.GeneralName, error) {
 	}
 	return all[0]()
 }
+
+// csrExtensions makes the extensions of an authority's CSR, beside
+// basicConstraints. They reach its certificate only through a template that
+// takes extensions from the CSR.
+func csrExtensions(in *types.CsrExtensions) ([]pkix.Extension, error) {
+	if in == nil || in.KeyUsage == nil && len(in.SubjectInformationAccess) == 0 {
+		return nil, nil
+	}
+	if in.KeyUsage != nil && len(in.SubjectInformationAccess) > 0 {
+		return nil, invalidArgs("CsrExtensions has either KeyUsage or SubjectInformationAccess, not both")
+	}
+	var e pkix.Extension
+	var err error
+	if in.KeyUsage != nil {
+		e, err = pki.KeyUsageExtension(usageBits(in.KeyUsage))
+	} else {
+		e, err = accessExtension(in.SubjectInformationAccess)
+	}
+	if err != nil {
+		return nil, issuingError(err)
+	}
+	return []pkix.Extension{e}, nil
+}
+
+func accessExtension(in []types.AccessDescription) (pkix.Extension, error) {
+	var list []pki.Access
+	for _, a := range in {
+		method := &types.AccessMethod{}
+		if a.AccessMethod != nil {
+			method = a.AccessMethod
+		}
+		id := aws.ToString(method.CustomObjectIdentifier)
+		if (id == "") == (method.AccessMethodType == "") {
+			return pkix.Extension{}, invalidArgs("an access method has either AccessMethodType or CustomObjectIdentifier")
+		}
+		switch method.AccessMethodType {
+		case "":
+		case types.AccessMethodTypeCaRepository:
+			id = pki.CARepository
+		case types.AccessMethodTypeResourcePkiManifest:
+			id = pki.RPKIManifest
+		case types.AccessMethodTypeResourcePkiNotify:
+			id = pki.RPKINotify
+		default:
+			return pkix.Extension{}, invalidArgs("the access method %s does not exist", method.AccessMethodType)
+		}
+		location, err := generalName(a.AccessLocation)
+		if err != nil {
+			return pkix.Extension{}, err
+		}
+		list = append(list, pki.Access{Method: id, Location: location})
+	}
+	return pki.SubjectInfoAccessExtension(list)
+}

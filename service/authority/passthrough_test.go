@@ -8,7 +8,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -143,4 +145,79 @@ func TestPassthroughRefuses(t *testing.T) {
 	in.ApiPassthrough.Subject = nil
 	_, err := b.IssueCertificate(caller(t.Context()), in)
 	wantError(t, err, "InvalidArgsException", "token")
+}
+
+func TestCSRExtensions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	root := b.root(t, createInput(types.CertificateAuthorityTypeRoot, "Root"))
+	repository := &types.CsrExtensions{SubjectInformationAccess: []types.AccessDescription{
+		{AccessMethod: &types.AccessMethod{AccessMethodType: types.AccessMethodTypeCaRepository},
+			AccessLocation: &types.GeneralName{UniformResourceIdentifier: aws.String("rsync://example.com/repository")}},
+		{AccessMethod: &types.AccessMethod{CustomObjectIdentifier: aws.String("1.2.3")},
+			AccessLocation: &types.GeneralName{DnsName: aws.String("example.com")}}}}
+	usage := &types.CsrExtensions{KeyUsage: &types.KeyUsage{KeyCertSign: true, CRLSign: true}}
+	for name, c := range map[string]struct {
+		given     *types.CsrExtensions
+		algorithm types.KeyAlgorithm
+		want      string // type, criticality and value of what follows basicConstraints
+	}{
+		"none":         {nil, types.KeyAlgorithmEcPrime256v1, ""},
+		"empty":        {&types.CsrExtensions{}, types.KeyAlgorithmEcPrime256v1, ""},
+		"key usage":    {usage, types.KeyAlgorithmEcPrime256v1, "2.5.29.15 true 03020106"},
+		"access":       {repository, types.KeyAlgorithmEcPrime256v1, "1.3.6.1.5.5.7.1.11 false 303f302a06082b06010505073005861e7273796e633a2f2f6578616d706c652e636f6d2f7265706f7369746f7279301106022a03820b6578616d706c652e636f6d"},
+		"made by jobs": {usage, types.KeyAlgorithmRsa3072, "2.5.29.15 true 03020106"},
+	} {
+		in := createInput(types.CertificateAuthorityTypeSubordinate, name)
+		in.CertificateAuthorityConfiguration.CsrExtensions = c.given
+		in.CertificateAuthorityConfiguration.KeyAlgorithm = c.algorithm
+		if c.algorithm == types.KeyAlgorithmRsa3072 {
+			in.CertificateAuthorityConfiguration.SigningAlgorithm = types.SigningAlgorithmSha256withrsa
+		}
+		ca := b.create(t, in)
+		if _, err := b.MakeKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(b.csr(t, ca))
+		csr, err := x509.ParseCertificateRequest(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if len(csr.Extensions) > 1 {
+			e := csr.Extensions[1]
+			got = fmt.Sprintf("%s %v %x", e.Id, e.Critical, e.Value)
+		}
+		if csr.CheckSignature() != nil || len(csr.Extensions) > 2 || !csr.Extensions[0].Critical ||
+			got != c.want {
+			t.Errorf("%s: CSR has %q, want %q", name, got, c.want)
+		}
+		if described := b.describe1(t, ca).CertificateAuthorityConfiguration.CsrExtensions; !reflect.DeepEqual(described, c.given) {
+			t.Errorf("%s: described as %+v", name, described)
+		}
+	}
+	// Only a template that takes extensions from the CSR carries them on.
+	for template, want := range map[string]int{"SubordinateCACertificate_PathLen0": 4, "SubordinateCACertificate_PathLen0_CSRPassthrough": 5} {
+		in := createInput(types.CertificateAuthorityTypeSubordinate, "Sub")
+		in.CertificateAuthorityConfiguration.CsrExtensions = repository
+		ca := b.subordinate(t, root, in, template)
+		out, err := b.GetCertificateAuthorityCertificate(caller(t.Context()), &acmpca.GetCertificateAuthorityCertificateInput{CertificateAuthorityArn: &ca})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := parsePEM(t, *out.Certificate); len(c.Extensions) != want {
+			t.Errorf("%s: %d extensions, want %d", template, len(c.Extensions), want)
+		}
+	}
+	for name, bad := range map[string]*types.CsrExtensions{
+		"both":        {KeyUsage: usage.KeyUsage, SubjectInformationAccess: repository.SubjectInformationAccess},
+		"no usage":    {KeyUsage: &types.KeyUsage{}},
+		"no method":   {SubjectInformationAccess: []types.AccessDescription{{AccessLocation: repository.SubjectInformationAccess[0].AccessLocation}}},
+		"no location": {SubjectInformationAccess: []types.AccessDescription{{AccessMethod: repository.SubjectInformationAccess[0].AccessMethod}}},
+	} {
+		in := createInput(types.CertificateAuthorityTypeSubordinate, name)
+		in.CertificateAuthorityConfiguration.CsrExtensions = bad
+		_, err := b.CreateCertificateAuthority(caller(t.Context()), in)
+		wantError(t, err, "InvalidArgsException", "")
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
+
 	"countersign/arn"
 	"countersign/keys"
 	"countersign/store"
@@ -51,6 +53,9 @@ type record struct {
 	Algorithm  keys.Algorithm
 	Signing    string // signing algorithm of the CSR, and of CRLs
 	Subject    subject
+	// CSRExtensions is as CreateCertificateAuthority was given it, to be
+	// described again and, once the key is made, to go into the CSR.
+	CSRExtensions *types.CsrExtensions `json:",omitempty"`
 
 	State           state
 	Before          state     `json:",omitzero"` // DELETED: the state that restoring returns to
