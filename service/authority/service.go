@@ -22,8 +22,9 @@ import (
 
 // A Config is what a Service is made of. Logger and Generate may be nil.
 type Config struct {
-	Store  store.Store
-	Sealer *keys.Sealer
+	Store   store.Store
+	Sealer  *keys.Sealer
+	Objects Objects
 	// Generate makes private keys, a keys.Pool's for one; nil: keys.Generate with Rand.
 	Generate func(keys.Algorithm) (crypto.Signer, error)
 	Now      func() time.Time
@@ -41,13 +42,14 @@ type Service struct {
 	now      func() time.Time
 	rand     io.Reader
 	log      *slog.Logger
+	objects  Objects
 	signers  signers
 	ocsp     responder
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, sealer: cfg.Sealer, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
+	s := &Service{store: cfg.Store, sealer: cfg.Sealer, objects: cfg.Objects, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
 	// Records hold UTC: what is answered must not depend on where a node stands.
 	s.now = func() time.Time { return cfg.Now().UTC() }
 	s.ocsp.slots = newSlots()
