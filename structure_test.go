@@ -43,6 +43,7 @@ var rules = []rule{
 	{"pki", module, []string{"arn", "pki"}, "pki is pure: values, a time, a random source and a signer", ""},
 	{"pki", "github.com", nil, "pki depends on the standard library and x/crypto", ""},
 	{"pki", "net/http", nil, "pki opens no connections", ""},
+	{"policy", module, []string{"policy"}, "policy is pure: a document, a request, a verdict", ""},
 	{"arn", module, []string{"arn"}, "arn depends on nothing", ""},
 	{"call", module, []string{"call"}, "call depends on nothing", ""},
 	{"wire", module, []string{"wire"}, "wire knows protocols, not services", ""},
