@@ -28,13 +28,13 @@ import (
 // issue and revoke certificates and write and delete objects, and holds the
 // reopened node against every answer that a client had.
 //
-// By default it kills as often as 18 seconds allow, at most a hundred times;
+// By default it kills as often as 16 seconds allow, at most a hundred times;
 // with -short eight times. COUNTERSIGN_KILLS=N kills N times, however long that
 // takes. What it shows is that nothing is acknowledged before the operating
 // system has it; that the disk has it too is for a machine without power to show.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	kills, limit := 100, 18*time.Second
+	kills, limit := 100, 16*time.Second
 	if testing.Short() {
 		kills = 8
 	}
