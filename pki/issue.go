@@ -285,27 +285,6 @@ func keyID(spki []byte) ([]byte, error) {
 	return sum[:], nil
 }
 
-// Sign signs to-be-signed bytes and returns the signature value. It is
-// deterministic: RSA is PKCS#1 v1.5, and ECDSA gets no randomness, which
-// crypto/ecdsa takes for RFC 6979. A signer that wraps another must pass the
-// nil reader on.
-func Sign(tbs []byte, alg Algorithm, signer crypto.Signer) ([]byte, error) {
-	if err := alg.Check(signer.Public()); err != nil {
-		return nil, err
-	}
-	a, err := alg.lookup()
-	if err != nil {
-		return nil, err
-	}
-	h := a.hash.New()
-	h.Write(tbs)
-	signature, err := signer.Sign(nil, h.Sum(nil), a.hash)
-	if err != nil {
-		return nil, fmt.Errorf("sign with %s: %w", alg, err)
-	}
-	return signature, nil
-}
-
 // Assemble puts a certificate, a request or a CRL together: the to-be-signed
 // bytes, the algorithm, and the signature that Sign made with both.
 func Assemble(tbs []byte, alg Algorithm, signature []byte) ([]byte, error) {

@@ -281,7 +281,10 @@ func (d *draft) encode(t testing.TB, issuer *made) []byte {
 			sigOID = oid{1, 2, 840, 10045, 4, 3, 2}
 		}
 	}
-	alg := algorithm{oid: sigOID, rsa: isRSA}
+	alg := algorithm{oid: sigOID}
+	if isRSA {
+		alg.form = pkcs1Form
+	}
 	tbs := der(t, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			if d.version != 0 {

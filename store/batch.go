@@ -34,7 +34,7 @@ type (
 	}
 	// IssueOp adds a ledger row; ErrExists when the authority used the serial before.
 	IssueOp struct{ Certificate Certificate }
-	// SignOp fills in a ledger row's signature.
+	// SignOp fills in a ledger row's signature, unless it has one.
 	SignOp struct {
 		Authority string
 		Serial    Serial
@@ -113,7 +113,8 @@ func (b *Batch) Check(kind, key string, was Revision) *Batch {
 // Issue adds a row to the ledger (ErrExists).
 func (b *Batch) Issue(c Certificate) *Batch { return b.add(IssueOp{c}) }
 
-// Sign records the signature of a ledger row (ErrNotFound).
+// Sign records the signature of a ledger row (ErrNotFound). A row that has one
+// keeps it: of two signatures, the first that is recorded counts.
 func (b *Batch) Sign(authority string, serial Serial, signature []byte) *Batch {
 	return b.add(SignOp{authority, serial, signature})
 }

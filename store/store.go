@@ -43,7 +43,8 @@ type Serial [16]byte
 // A Certificate is one row of the ledger: what a certificate authority of this
 // installation was asked to sign. The to-be-signed bytes are durable before the
 // key is used. Signature is empty until it has been recorded as well; it can be
-// made again from TBS, because every signer we record this way is deterministic.
+// made again from TBS: most algorithms are deterministic, and of the others no
+// certificate leaves before its signature is recorded.
 type Certificate struct {
 	Authority string // certificate authority id (a UUID)
 	Serial    Serial

@@ -2,7 +2,9 @@ package authority
 
 import (
 	"context"
+	"crypto/elliptic"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,24 +134,24 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 }
 
 // checkAlgorithms demands a key that can be made here and a signing algorithm
-// of its family.
+// of its family. ML-DSA and SM2 are refused as in a Region that has not got them.
 func checkAlgorithms(key keys.Algorithm, signing pki.Algorithm) error {
 	var can []pki.Algorithm
 	switch {
 	case key.Family() == keys.RSA && key != keys.RSA1024:
-		can = []pki.Algorithm{pki.SHA256WithRSA, pki.SHA384WithRSA, pki.SHA512WithRSA}
+		can = pki.RSAAlgorithms()
 	case key == keys.P521:
-		can = []pki.Algorithm{pki.SHA512WithECDSA}
+		can = pki.ECAlgorithms(elliptic.P521())
 	case key.Family() == keys.EC:
-		can = []pki.Algorithm{pki.SHA256WithECDSA, pki.SHA384WithECDSA, pki.SHA512WithECDSA}
+		can = pki.ECAlgorithms(elliptic.P256())
 	default:
-		return invalidArgs("the key algorithm %s is not built in this version of Countersign; use RSA_2048, RSA_3072, RSA_4096, EC_prime256v1, EC_secp384r1 or EC_secp521r1", key)
+		return invalidArgs("The key algorithm %s is not supported in this Region. Use RSA_2048, RSA_3072, RSA_4096, EC_prime256v1, EC_secp384r1 or EC_secp521r1.", key)
+	}
+	if slices.Contains(can, signing) {
+		return nil
 	}
 	names := make([]string, len(can))
 	for i, a := range can {
-		if a == signing {
-			return nil
-		}
 		names[i] = string(a)
 	}
 	return invalidArgs("the signing algorithm %s does not fit a key of algorithm %s; use %s", signing, key, strings.Join(names, ", "))

@@ -147,9 +147,8 @@ func TestCreateRefuses(t *testing.T) {
 		}, "InvalidArgsException", "ROOT or SUBORDINATE"},
 		"ml-dsa": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.CertificateAuthorityConfiguration.KeyAlgorithm = types.KeyAlgorithmMlDsa44
-		}, "InvalidArgsException", "ML_DSA_44 is not built"},
-		"pss": {func(in *acmpca.CreateCertificateAuthorityInput) {
-			in.CertificateAuthorityConfiguration.KeyAlgorithm = types.KeyAlgorithmRsa2048
+		}, "InvalidArgsException", "ML_DSA_44 is not supported in this Region"},
+		"pss of an EC key": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.CertificateAuthorityConfiguration.SigningAlgorithm = types.SigningAlgorithmSha256withrsaPss
 		}, "InvalidArgsException", "SHA256WITHRSA_PSS does not fit"},
 		"no subject": {func(in *acmpca.CreateCertificateAuthorityInput) {

@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"countersign/arn"
 	"countersign/call"
@@ -60,7 +58,7 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 		case err != nil:
 			return nil, err
 		}
-		if _, err := s.sign(r, row); err != nil {
+		if _, err := s.sign(ctx, r, row); err != nil {
 			// It is issued all the same: GetCertificate signs what was recorded.
 			s.log.ErrorContext(ctx, "certificate recorded but not signed yet", "certificate", name, "err", err)
 		}
@@ -207,54 +205,37 @@ func (r *record) path() ([]*x509.Certificate, error) {
 	return append([]*x509.Certificate{own}, above...), nil
 }
 
-// sign makes the signature of a ledger row, which is the same every time, hands
-// it to the store, and returns the certificate.
-func (s *Service) sign(r *record, row store.Certificate) (der []byte, err error) {
-	algorithm, err := algorithmOf(row.TBS)
+// sign makes the signature of a ledger row, unless it has one, hands it to the
+// store, and returns the certificate. A deterministic signature is the same every
+// time and may be recorded later. Of the others the first one that is recorded
+// counts: a certificate leaves only with a signature read back from the ledger.
+func (s *Service) sign(ctx context.Context, r *record, row store.Certificate) (der []byte, err error) {
+	algorithm, err := pki.TBSAlgorithm(row.TBS)
 	if err != nil {
 		return nil, err
 	}
-	signature := row.Signature
-	if len(signature) == 0 {
+	if len(row.Signature) == 0 {
 		key, err := s.signer(r)
 		if err != nil {
 			return nil, err
 		}
-		if signature, err = pki.Sign(row.TBS, algorithm, key); err != nil {
+		signature, err := pki.Sign(row.TBS, algorithm, key)
+		if err != nil {
 			return nil, err
 		}
-		s.store.Later((&store.Batch{}).Sign(row.Authority, row.Serial, signature))
-	}
-	return pki.Assemble(row.TBS, algorithm, signature)
-}
-
-// algorithmOf reads the signature algorithm that to-be-signed bytes name. They
-// are our own, so anything unknown means that they are damaged.
-func algorithmOf(tbs []byte) (pki.Algorithm, error) {
-	in := cryptobyte.String(tbs)
-	var fields, version, identifier cryptobyte.String
-	if !in.ReadASN1(&fields, cbasn1.SEQUENCE) ||
-		!fields.ReadASN1(&version, cbasn1.Tag(0).ContextSpecific().Constructed()) ||
-		!fields.SkipASN1(cbasn1.INTEGER) ||
-		!fields.ReadASN1Element(&identifier, cbasn1.SEQUENCE) {
-		return "", errors.New("the to-be-signed bytes of a certificate are damaged")
-	}
-	for _, a := range []pki.Algorithm{
-		pki.SHA256WithRSA, pki.SHA384WithRSA, pki.SHA512WithRSA,
-		pki.SHA256WithECDSA, pki.SHA384WithECDSA, pki.SHA512WithECDSA,
-	} {
-		// An empty certificate of the algorithm shows how it is written.
-		sample, err := pki.Assemble(nil, a, nil)
-		if err != nil {
-			return "", err
+		record := (&store.Batch{}).Sign(row.Authority, row.Serial, signature)
+		if algorithm.Deterministic() {
+			s.store.Later(record)
+			return pki.Assemble(row.TBS, algorithm, signature)
 		}
-		whole := cryptobyte.String(sample)
-		var outer, same cryptobyte.String
-		if whole.ReadASN1(&outer, cbasn1.SEQUENCE) && outer.ReadASN1Element(&same, cbasn1.SEQUENCE) && string(same) == string(identifier) {
-			return a, nil
+		if _, err := s.store.Commit(ctx, record); err != nil {
+			return nil, fmt.Errorf("record a signature: %w", err)
+		}
+		if row, err = s.store.Certificate(ctx, row.Authority, row.Serial); err != nil {
+			return nil, err
 		}
 	}
-	return "", errors.New("the to-be-signed bytes of a certificate name an unknown algorithm")
+	return pki.Assemble(row.TBS, algorithm, row.Signature)
 }
 
 // GetCertificate answers an issued certificate and the chain above it, PEM
@@ -278,7 +259,7 @@ func (s *Service) GetCertificate(ctx context.Context, in *acmpca.GetCertificateI
 	if err != nil {
 		return nil, err
 	}
-	der, err := s.sign(r, row)
+	der, err := s.sign(ctx, r, row)
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", *in.CertificateArn, err)
 	}

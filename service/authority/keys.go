@@ -24,7 +24,7 @@ func (s *Service) makeKey(b *store.Batch, r *record) error {
 	if err != nil {
 		return err
 	}
-	if r.CSR, err = pki.NewRequest(r.Subject.Attributes, pki.Algorithm(r.Signing), key, extensions...); err != nil {
+	if r.CSR, err = pki.NewRequest(r.Subject.Attributes, pki.Algorithm(r.Signing), pki.WithRandom(key, s.rand), extensions...); err != nil {
 		return fmt.Errorf("make the certificate request of %s: %w", r.arn(), issuingError(err))
 	}
 	if r.Key, err = s.sealer.SealKey(s.rand, key, r.arn()); err != nil {

@@ -3,6 +3,8 @@ package authority
 import (
 	"crypto"
 	"sync"
+
+	"countersign/pki"
 )
 
 // maxSigners bounds the unsealed keys kept in memory.
@@ -42,7 +44,7 @@ func (c *signers) drop(id string) {
 	delete(c.byID, id)
 }
 
-// signer unseals an authority's key.
+// signer unseals an authority's key and gives it randomness, for RSASSA-PSS.
 func (s *Service) signer(r *record) (crypto.Signer, error) {
 	if key := s.signers.get(r.ID); key != nil {
 		return key, nil
@@ -51,6 +53,7 @@ func (s *Service) signer(r *record) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
+	key = pki.WithRandom(key, s.rand)
 	s.signers.put(r.ID, key)
 	return key, nil
 }

@@ -83,7 +83,7 @@ func (s *writeStatements) prepare(ctx context.Context, on preparer) error {
 
 		{&s.issue, `INSERT INTO ledger (authority, serial, template, requester, issued_at, not_before, not_after, subject, signature, tbs)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (authority, serial) DO NOTHING`},
-		{&s.sign, `UPDATE ledger SET signature = ? WHERE authority = ? AND serial = ?`},
+		{&s.sign, `UPDATE ledger SET signature = coalesce(signature, ?) WHERE authority = ? AND serial = ?`},
 		{&s.revoke, `UPDATE ledger SET revoked_revision = ?, revoked_at = ?, reason = ?
 			WHERE authority = ? AND serial = ? AND revoked_revision IS NULL`},
 		{&s.revoked, `SELECT revoked_revision IS NOT NULL FROM ledger WHERE authority = ? AND serial = ?`},

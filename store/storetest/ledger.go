@@ -70,6 +70,10 @@ func testLedger(t *testing.T, open Opener) {
 	if got := b.row("ca-1", want.Serial); !reflect.DeepEqual(got, want) {
 		t.Errorf("Certificate after signing:\n got %+v\nwant %+v", got, want)
 	}
+	b.commit(batch().Sign("ca-1", want.Serial, []byte("another")))
+	if got := b.row("ca-1", want.Serial); string(got.Signature) != "signature" {
+		t.Errorf("a second signature took the place of the first: got %q", got.Signature)
+	}
 	signed := certificate("ca-1", store.Serial{5})
 	signed.Signature = []byte("at once")
 	b.commit(batch().Issue(signed))

@@ -403,7 +403,7 @@ var shapes_acmpca = []rawShape{
 	123: {name: "S3BucketName3To255", t: String, hasMin: true, min: 3, hasMax: true, max: 255, pattern: "[-a-zA-Z0-9._/]+"},
 	124: {name: "S3Key", t: String, hasMin: true, min: 0, hasMax: true, max: 1024},
 	125: {name: "S3ObjectAcl", t: String, enum: []string{"PUBLIC_READ", "BUCKET_OWNER_FULL_CONTROL"}},
-	126: {name: "SigningAlgorithm", t: String, enum: []string{"SHA256WITHECDSA", "SHA384WITHECDSA", "SHA512WITHECDSA", "SHA256WITHRSA", "SHA384WITHRSA", "SHA512WITHRSA", "SM3WITHSM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"}},
+	126: {name: "SigningAlgorithm", t: String, enum: []string{"SHA256WITHECDSA", "SHA384WITHECDSA", "SHA512WITHECDSA", "SHA256WITHRSA", "SHA384WITHRSA", "SHA512WITHRSA", "SM3WITHSM2", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87", "SHA256WITHRSA_PSS", "SHA384WITHRSA_PSS", "SHA512WITHRSA_PSS"}},
 	127: {name: "String", t: String},
 	128: {name: "String128", t: String, hasMin: true, min: 0, hasMax: true, max: 128},
 	129: {name: "String16", t: String, hasMin: true, min: 0, hasMax: true, max: 16},

@@ -108,6 +108,9 @@ func load(s service) (*model, error) {
 	if s.fix != nil {
 		s.fix(m)
 	}
+	if err := amend(s, m); err != nil {
+		return nil, err
+	}
 	// Models of REST-XML services give the namespace per request only.
 	if m.Metadata.XMLNamespace == "" && m.Metadata.Protocol == "rest-xml" {
 		for _, o := range m.Operations {
