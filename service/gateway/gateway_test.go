@@ -440,6 +440,11 @@ func TestPagingAndTags(t *testing.T) {
 	if got := must(f.GetApi(ctx, &apigatewayv2.GetApiInput{ApiId: &id}))(t).Tags; len(got) != 1 || got["team"] != "a" {
 		t.Errorf("tags %v", got)
 	}
+	before := f.store.Revision()
+	must(f.GetTags(ctx, &apigatewayv2.GetTagsInput{ResourceArn: &resource}))(t)
+	if after := f.store.Revision(); after != before {
+		t.Errorf("reading tags wrote revision %d", after)
+	}
 }
 
 func TestDeleteTakesAllWithIt(t *testing.T) {

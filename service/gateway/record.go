@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,7 +71,7 @@ type stage struct {
 	Deployment        string `json:",omitempty"` // id; empty: nothing is deployed
 	DeploymentMessage string `json:",omitempty"`
 	Variables         map[string]string
-	Tags              map[string]string
+	Tags              map[string]string `json:",omitempty"`
 	Created, Updated  time.Time
 }
 
@@ -155,7 +156,7 @@ const attempts = 16
 
 // editAPI changes one API: edit works on a copy and may add writes of its own
 // to the batch. When deploys is true every auto-deploy stage gets a new deployment
-// in the same commit.
+// in the same commit. An edit that changes nothing writes nothing.
 func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit func(a *api, b *store.Batch) error) (api, error) {
 	var err error
 	for range attempts {
@@ -164,9 +165,12 @@ func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit fun
 		if a, revision, err = s.getAPI(ctx, id); err != nil {
 			return api{}, err
 		}
-		b := new(store.Batch)
+		before, b := encode(a), new(store.Batch)
 		if err = edit(&a, b); err != nil {
 			return api{}, err
+		}
+		if !deploys && len(b.Ops) == 0 && bytes.Equal(encode(a), before) {
+			return a, nil
 		}
 		if deploys {
 			if err = s.autoDeploy(ctx, &a, b); err != nil {
@@ -203,9 +207,12 @@ func (s *Service) editDomain(ctx context.Context, name string, edit func(d *doma
 		if d, revision, err = s.getDomain(ctx, name); err != nil {
 			return domain{}, err
 		}
-		b := new(store.Batch)
+		before, b := encode(d), new(store.Batch)
 		if err = edit(&d, b); err != nil {
 			return domain{}, err
+		}
+		if len(b.Ops) == 0 && bytes.Equal(encode(d), before) {
+			return d, nil
 		}
 		b.Replace(KindDomain, d.Name, encode(d), revision)
 		if _, err = s.store.Commit(ctx, b); err == nil {
