@@ -171,9 +171,14 @@ func canonicalQuery(raw string) string {
 
 // canonicalHeader is the value of a signed header: several joined with commas,
 // trimmed, runs of spaces made one. A server finds some headers in fields of
-// the request instead, where net/http has put them.
+// the request instead, where net/http has put them. The host is never looked up
+// among the headers: over HTTP/2 a header of that name can come beside
+// :authority, which is what the request acts on.
 func canonicalHeader(r *http.Request, name string) string {
 	values := r.Header[http.CanonicalHeaderKey(name)]
+	if name == "host" || name == ":authority" {
+		values = nil
+	}
 	if len(values) == 0 {
 		switch name {
 		case "host", ":authority":

@@ -475,3 +475,26 @@ func TestChunksOfTheSDK(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// Over HTTP/2 a host header may come beside :authority, which net/http calls
+// the Host: a signature over the header alone is none over the request.
+func TestHostIsNotAHeader(t *testing.T) {
+	r := request(t, "GET", "http://signed.example/", "")
+	Sign(r, testCreds, "eu-west-1", "sts", testTime, EmptyHash)
+	check := func() error {
+		claim, err := Parse(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = new(Verifier).Check(r, claim, testCreds.SecretAccessKey, EmptyHash)
+		return err
+	}
+	if err := check(); err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "used.example"
+	r.Header.Set("Host", "signed.example")
+	if check() == nil {
+		t.Error("the host that is used is not the one that was signed, and that was accepted")
+	}
+}
