@@ -19,7 +19,6 @@ import (
 	"countersign/pki"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
@@ -117,10 +116,7 @@ func (d *demo) build(ctx context.Context) error {
 func (d *demo) connect(n *node.Node) {
 	e := n.Endpoints()
 	pair := n.Credentials()
-	config := aws.Config{
-		Region: demoRegion, BaseEndpoint: aws.String(e.Endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider(pair.AccessKeyID, pair.SecretAccessKey, ""),
-	}
+	config := awsConfig(e.Endpoint, demoRegion, pair.AccessKeyID, pair.SecretAccessKey, "")
 	d.cacert = e.CACert
 	d.pca, d.acm, d.route53 = acmpca.NewFromConfig(config), acm.NewFromConfig(config), route53.NewFromConfig(config)
 	d.lambda, d.gateway = lambda.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
