@@ -171,4 +171,6 @@ func acmRefusals(s *system) {
 	d := must(s.acm.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: arn}))(t).Certificate
 	same(t, "status of a CA's that cannot issue", d.Status, acmtypes.CertificateStatusFailed)
 	same(t, "reason", d.FailureReason, acmtypes.FailureReasonPcaInvalidState)
+	_, err = s.acm.ResendValidationEmail(ctx, &acm.ResendValidationEmailInput{CertificateArn: missing, Domain: aws.String("example.test"), ValidationDomain: aws.String("example.test")})
+	wantCode(t, err, "NotImplementedException")
 }

@@ -146,7 +146,7 @@ func TestMalformed(t *testing.T) {
 		"bytes for JSON":              {method: "POST", path: "/", service: "acm-pca", header: target("ACMPrivateCA.ListTags"), body: "\xff\xfe\x00", status: 400, code: "SerializationException"},
 		"a member that is required":   {method: "POST", path: "/", service: "acm", header: target("CertificateManager.DescribeCertificate"), body: `{}`, status: 400, code: "ValidationException"},
 		"no such operation":           {method: "POST", path: "/", service: "acm", header: target("CertificateManager.Nothing"), body: `{}`, status: 400, code: "UnknownOperationException"},
-		"an operation not built":      {method: "POST", path: "/", service: "acm-pca", header: target("ACMPrivateCA.PutPolicy"), body: `{}`, status: 501, code: "NotImplementedException"},
+		"an operation not built":      {method: "POST", path: "/", service: "acm", header: target("CertificateManager.ResendValidationEmail"), body: `{}`, status: 501, code: "NotImplementedException"},
 		"REST JSON cut off":           {method: "POST", path: "/v2/apis", service: "apigateway", body: `{"name":`, status: 400, code: "SerializationException"},
 		"Lambda's JSON cut off":       {method: "POST", path: "/2015-03-31/functions", service: "lambda", body: `{"FunctionName":`, status: 400, code: "InvalidRequestContentException"},
 		"no such path":                {method: "GET", path: "/v2/nothing", service: "apigateway", status: 404, code: "UnknownOperationException"},
