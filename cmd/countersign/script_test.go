@@ -74,8 +74,12 @@ func TestScripts(t *testing.T) {
 			if err := os.Chmod(temporary, 0o711); err != nil {
 				return err
 			}
+			command, err := exec.LookPath("countersign") // testscript.Main has put it there
+			if err != nil {
+				return err
+			}
 			for name, value := range map[string]string{
-				"CHECKOUT": root, "TMPDIR": temporary, "HOME": e.WorkDir, "TERM": "xterm",
+				"CHECKOUT": root, "COUNTERSIGN": command, "TMPDIR": temporary, "HOME": e.WorkDir, "TERM": "xterm",
 				"COUNTERSIGN_LISTEN": "127.0.0.1:0", "COUNTERSIGN_GATEWAY_LISTEN": "127.0.0.1:0", "COUNTERSIGN_DNS_LISTEN": "127.0.0.1:0",
 			} {
 				e.Setenv(name, value)
