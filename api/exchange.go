@@ -77,14 +77,19 @@ func (x *exchange) run() (*wire.Response, error) {
 	}
 	x.service = found
 	x.call.Service = x.service.model.SigningName
+	var in *wire.Request
+	var unsigned error // what to answer unless the operation may be anonymous
 	if err != nil {
-		return nil, x.service.family.refuse(err, x.r)
+		if unsigned = x.service.family.refuse(err, x.r); !x.mayBeAnonymous(err) {
+			return nil, unsigned
+		}
+		in = &wire.Request{Path: escapedPath(x.r), Query: x.r.URL.Query(), Header: x.r.Header}
+	} else {
+		if in, err = x.verify(claim); err != nil {
+			return nil, err
+		}
+		x.verified = true
 	}
-	in, err := x.verify(claim)
-	if err != nil {
-		return nil, err
-	}
-	x.verified = true
 
 	if x.service.family == familyS3 {
 		err = x.selectS3(in)
@@ -95,16 +100,26 @@ func (x *exchange) run() (*wire.Response, error) {
 		return nil, err
 	}
 	x.call.Operation = x.op.Name
+	if unsigned != nil {
+		if x.op.Name != "GetObject" && x.op.Name != "HeadObject" {
+			return nil, unsigned
+		}
+		if err := checkAnonymous(in.Query); err != nil {
+			return nil, err
+		}
+	}
 	operation, ok := x.service.built[x.op.Name]
 	if !ok {
 		return nil, x.service.family.notBuilt(x.service.model.ID, x.op.Name)
 	}
 
 	ctx := call.With(x.r.Context(), x.call)
-	if err := x.authorize(ctx); err != nil {
-		return nil, err
+	if unsigned == nil { // else the bucket and the object decide, and there is no body
+		if err := x.authorize(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if x.service.family == familyS3 {
+	if x.service.family == familyS3 && unsigned == nil {
 		if err := readS3Body(x.op, in); err != nil {
 			return nil, err
 		}

@@ -195,7 +195,10 @@ func TestMissingAndMalformedSignatures(t *testing.T) {
 		{"rest-json", "GET", "/v2/apis", nil, 403, `Missing Authentication Token`},
 		{"query", "POST", "/", []string{"Content-Type", form}, 403, "<Code>MissingAuthenticationToken</Code>"},
 		{"rest-xml", "GET", "/2013-04-01/hostedzone", nil, 403, "<Code>MissingAuthenticationToken</Code>"},
-		{"s3", "GET", "/bucket/key", nil, 403, "<Code>AccessDenied</Code>"},
+		{"s3", "PUT", "/bucket/key", nil, 403, "<Code>AccessDenied</Code>"},
+		{"s3 listing", "GET", "/bucket", nil, 403, "<Code>AccessDenied</Code>"},
+		{"s3 tags", "GET", "/bucket/key?tagging", nil, 403, "<Code>AccessDenied</Code>"},
+		{"s3 response header", "GET", "/bucket/key?response-content-type=text/html", nil, 400, "anonymous GET requests"},
 		{"nobody's", "POST", "/", []string{"X-Amz-Target", "Teapot.Boil"}, 501, "UnknownService"},
 
 		{"json basic", "POST", "/", []string{"X-Amz-Target", "CertificateManager.ListCertificates", "Authorization", "Basic eA=="}, 400, "IncompleteSignatureException"},

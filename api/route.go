@@ -68,6 +68,9 @@ func (s *Server) guess(r *http.Request) *service {
 			return v.family == familyQuery && (version == "" || version == v.model.APIVersion)
 		})
 	}
+	if awsHost.MatchString(hostname(r.Host)) {
+		return find(func(v *service) bool { return v.family == familyS3 }) // whatever its objects are called
+	}
 	path := escapedPath(r)
 	if v := find(func(v *service) bool { return v.routes != nil && v.routes.match(r.Method, path, nil) != nil }); v != nil {
 		return v

@@ -8,7 +8,7 @@
 //
 // It does not make listeners, nor set their time limits; it serves no browser
 // (CORS, S3's POST forms), evaluates no policy itself (Config.Authorize), and
-// serves nobody anonymously but the health check.
+// serves nobody anonymously but the health check and readers of public objects.
 package api
 
 import (

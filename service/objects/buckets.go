@@ -39,7 +39,7 @@ func (s *Service) owned(ctx context.Context, name, expected *string) (*bucket, e
 	if err != nil {
 		return nil, err
 	}
-	if bk.Account != account(ctx) || expected != nil && *expected != bk.Account {
+	if call.From(ctx).Signing == call.Anonymous || bk.Account != account(ctx) || expected != nil && *expected != bk.Account {
 		return nil, accessDenied()
 	}
 	return bk, nil

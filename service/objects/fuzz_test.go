@@ -53,7 +53,7 @@ func FuzzPolicy(f *testing.F) {
 			refused(t, err, 400, "MalformedPolicy")
 			return
 		}
-		p.public()
+		public(p)
 	})
 }
 

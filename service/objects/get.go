@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"countersign/call"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -89,7 +91,10 @@ type selection struct {
 // choose finds the version, holds the conditions against it, and works out the range.
 func (s *Service) choose(ctx context.Context, r reading) (*selection, error) {
 	find := s.bucket
-	if r.anywhere {
+	switch {
+	case call.From(ctx).Signing == call.Anonymous:
+		find = s.visible(r)
+	case r.anywhere:
 		find = s.owned
 	}
 	bk, err := find(ctx, r.bucket, r.expected)

@@ -106,7 +106,8 @@ func newVersion(p properties) (*version, error) {
 	if err := checkKey(p.key); err != nil {
 		return nil, err
 	}
-	if err := checkACL(p.acl, p.grants...); err != nil {
+	readable, err := objectACL(p.acl, p.grants...)
+	if err != nil {
 		return nil, err
 	}
 	if err := checkSSEC(p.ssec...); err != nil {
@@ -155,7 +156,7 @@ func newVersion(p properties) (*version, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &version{Key: p.key, Headers: h, Metadata: p.metadata, Tags: tags, Class: class, Encryption: e}, nil
+	return &version{Key: p.key, Public: readable, Headers: h, Metadata: p.metadata, Tags: tags, Class: class, Encryption: e}, nil
 }
 
 // checkClass accepts the storage classes that are read without being restored.
@@ -264,6 +265,11 @@ func (s *Service) place(ctx context.Context, b *store.Batch, bk *bucket, v *vers
 	}
 	if err := condition.check(v.Key, h); err != nil {
 		return err
+	}
+	if v.Public {
+		if err := bk.admitsACL(); err != nil {
+			return err
+		}
 	}
 	// The store's revision is above the sequence of anything this key ever had,
 	// so a key that comes back does not use a sequence again: a reader who still

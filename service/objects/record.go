@@ -105,6 +105,7 @@ type version struct {
 	Parts    int          `json:",omitempty"` // parts in the manifest; 0: not uploaded in parts
 	Checksum checksum     `json:",omitzero"`
 
+	Public     bool              `json:",omitempty"` // its ACL lets everybody read it, where the bucket honours ACLs
 	Headers    headers           `json:",omitzero"`
 	Metadata   map[string]string `json:",omitempty"`
 	Tags       []tag             `json:",omitempty"`

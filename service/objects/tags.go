@@ -141,17 +141,25 @@ func (s *Service) PutObjectTagging(ctx context.Context, in *s3.PutObjectTaggingI
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, aws.ToString(in.Key), in.VersionId, tags, "PUT")
+	id, err := s.alter(ctx, in.Bucket, in.ExpectedBucketOwner, aws.ToString(in.Key), in.VersionId, "PUT", retag(tags))
 	return &s3.PutObjectTaggingOutput{VersionId: id}, err
 }
 
 // DeleteObjectTagging takes a version's tags away.
 func (s *Service) DeleteObjectTagging(ctx context.Context, in *s3.DeleteObjectTaggingInput) (*s3.DeleteObjectTaggingOutput, error) {
-	id, err := s.retag(ctx, in.Bucket, in.ExpectedBucketOwner, aws.ToString(in.Key), in.VersionId, nil, "DELETE")
+	id, err := s.alter(ctx, in.Bucket, in.ExpectedBucketOwner, aws.ToString(in.Key), in.VersionId, "DELETE", retag(nil))
 	return &s3.DeleteObjectTaggingOutput{VersionId: id}, err
 }
 
-func (s *Service) retag(ctx context.Context, name, expected *string, key string, id *string, tags []tag, method string) (shown *string, err error) {
+func retag(tags []tag) func(*bucket, *version) error {
+	return func(_ *bucket, v *version) error {
+		v.Tags = tags
+		return nil
+	}
+}
+
+// alter changes what is kept beside the bytes of a version. Durable on return.
+func (s *Service) alter(ctx context.Context, name, expected *string, key string, id *string, method string, change func(*bucket, *version) error) (shown *string, err error) {
 	err = s.commit(ctx, headKey(aws.ToString(name), key), func(b *store.Batch) error {
 		bk, err := s.bucket(ctx, name, expected)
 		if err != nil {
@@ -169,7 +177,9 @@ func (s *Service) retag(ctx context.Context, name, expected *string, key string,
 		if h == nil {
 			return errStale
 		}
-		v.Tags = tags
+		if err := change(bk, v); err != nil {
+			return err
+		}
 		if v.Sequence == h.Current.Sequence {
 			h.Current = *v
 		}

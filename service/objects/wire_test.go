@@ -482,3 +482,55 @@ func dialTo(address string) func(context.Context, string, string) (net.Conn, err
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
 }
+
+// TestPublicObjectOverTheWire fetches as the clients of a CRL do: without a
+// signature, by the host name of the bucket.
+func TestPublicObjectOverTheWire(t *testing.T) {
+	t.Parallel()
+	h := serve(t, false)
+	c := client(h)
+	bucket := aws.String("crls")
+	if _, err := c.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket, ObjectOwnership: types.ObjectOwnershipObjectWriter,
+		CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: testRegion}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DeletePublicAccessBlock(t.Context(), &s3.DeletePublicAccessBlockInput{Bucket: bucket}); err != nil {
+		t.Fatal(err)
+	}
+	for key, acl := range map[string]types.ObjectCannedACL{"2013-04-01/hostedzone": types.ObjectCannedACLPublicRead, "private": ""} {
+		if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: &key, ACL: acl, Body: strings.NewReader("list"), ContentType: aws.String("application/pkix-crl")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fetch := func(method, path string) (int, string, http.Header) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, h.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "crls.s3." + testRegion + ".amazonaws.com"
+		res, err := h.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body), res.Header
+	}
+	if status, body, header := fetch("GET", "/2013-04-01/hostedzone"); status != 200 || body != "list" || header.Get("Content-Type") != "application/pkix-crl" {
+		t.Errorf("a public object: %d %q %v", status, body, header)
+	}
+	if status, _, header := fetch("HEAD", "/2013-04-01/hostedzone"); status != 200 || header.Get("Content-Length") != "4" {
+		t.Errorf("its head: %d %v", status, header)
+	}
+	for method, paths := range map[string][]string{"GET": {"/private", "/missing", "/", "/?acl", "/2013-04-01/hostedzone?acl"}, "PUT": {"/2013-04-01/hostedzone"}, "DELETE": {"/2013-04-01/hostedzone"}} {
+		for _, path := range paths {
+			if status, body, _ := fetch(method, path); status != 403 {
+				t.Errorf("%s %s: %d %s, want 403", method, path, status, body)
+			}
+		}
+	}
+}
