@@ -3,9 +3,6 @@ package pki
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -33,9 +30,8 @@ type Request struct {
 
 // ParseRequest reads a PKCS#10 request, PEM or DER. It refuses what no
 // certificate should be made of: a signature that does not verify, neither
-// subject nor subject alternative name, the same extension twice, keys other
-// than RSA of 1024 to 8192 bits and EC on P-256, P-384 and P-521. The error is
-// a *[RequestError].
+// subject nor subject alternative name, the same extension twice, a key that
+// [CheckKey] refuses. The error is a *[RequestError].
 func ParseRequest(data []byte) (*Request, error) {
 	if len(data) > MaxRequestBytes {
 		return nil, &RequestError{fmt.Sprintf("the certificate signing request has %d bytes; the limit is %d", len(data), MaxRequestBytes)}
@@ -55,7 +51,7 @@ func ParseRequest(data []byte) (*Request, error) {
 	if err != nil {
 		return nil, &RequestError{"the certificate signing request is malformed: " + strings.TrimPrefix(err.Error(), "x509: ")}
 	}
-	if err := checkRequestKey(csr.PublicKey); err != nil {
+	if err := CheckKey(csr.PublicKey, csr.RawSubjectPublicKeyInfo); err != nil {
 		return nil, err
 	}
 	if err := csr.CheckSignature(); err != nil {
@@ -76,28 +72,6 @@ func ParseRequest(data []byte) (*Request, error) {
 		return nil, &RequestError{"the certificate signing request has neither a subject nor a subject alternative name"}
 	}
 	return r, nil
-}
-
-func checkRequestKey(pub crypto.PublicKey) error {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits < 1024 || bits > 8192 {
-			return &RequestError{fmt.Sprintf("an RSA key of %d bits is not supported: use 2048 to 4096", bits)}
-		}
-		if k.E < 3 || k.E%2 == 0 {
-			return &RequestError{fmt.Sprintf("the RSA public exponent %d is not supported: use 65537", k.E)}
-		}
-		return nil
-	case *ecdsa.PublicKey:
-		switch k.Curve {
-		case elliptic.P256(), elliptic.P384(), elliptic.P521():
-			return nil
-		}
-		return &RequestError{fmt.Sprintf("the elliptic curve %s is not supported: use P-256, P-384 or P-521", k.Curve.Params().Name)}
-	case nil:
-		return &RequestError{"the algorithm of the public key is not supported: use RSA or EC"}
-	}
-	return &RequestError{fmt.Sprintf("a public key of type %T is not supported: use RSA or EC", pub)}
 }
 
 // NewRequest makes the PKCS#10 request of a certificate authority as ACM
