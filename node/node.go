@@ -352,6 +352,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 		Store: n.store, Now: n.config.Now, Logger: n.config.Logger.With("part", "jobs"), Holder: "node",
 		Jobs: []jobs.Job{
 			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
+			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
 		},
 	}

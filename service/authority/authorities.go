@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
 	"github.com/google/uuid"
 
+	"countersign/arn"
 	"countersign/call"
 	"countersign/keys"
 	"countersign/pki"
@@ -107,12 +108,8 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 		return nil, err
 	}
 	r.CSRExtensions = config.CsrExtensions
-	switch in.KeyStorageSecurityStandard {
-	case "":
-		r.Storage = string(types.KeyStorageSecurityStandardFips1402Level3OrHigher)
-	case types.KeyStorageSecurityStandardFips1402Level2OrHigher, types.KeyStorageSecurityStandardFips1402Level3OrHigher:
-	default:
-		return nil, invalidArgs("A certificate authority cannot be created in this region with the specified security standard.")
+	if r.Storage, err = storageStandard(r.Region, in.KeyStorageSecurityStandard); err != nil {
+		return nil, err
 	}
 	if err := checkRevocation(in.RevocationConfiguration); err != nil {
 		return nil, err
@@ -131,6 +128,23 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 	}
 	r.ID = id.String()
 	return r, nil
+}
+
+// storageStandard is the KeyStorageSecurityStandard of a new authority. Regions
+// of China know their own only, all others those of FIPS. It is a label here: what
+// keeps keys is described in docs/differences-from-aws.md.
+func storageStandard(region string, asked types.KeyStorageSecurityStandard) (string, error) {
+	can := []types.KeyStorageSecurityStandard{types.KeyStorageSecurityStandardFips1402Level3OrHigher, types.KeyStorageSecurityStandardFips1402Level2OrHigher}
+	if arn.Partition(region) == "aws-cn" {
+		can = []types.KeyStorageSecurityStandard{types.KeyStorageSecurityStandardCcpcLevel1OrHigher}
+	}
+	if asked == "" {
+		return string(can[0]), nil
+	}
+	if !slices.Contains(can, asked) {
+		return "", invalidArgs("A certificate authority cannot be created in this region with the specified security standard.")
+	}
+	return string(asked), nil
 }
 
 // checkAlgorithms demands a key that can be made here and a signing algorithm

@@ -546,3 +546,36 @@ func TestPermissions(t *testing.T) {
 	_, err = b.DeletePermission(ctx, remove)
 	wantError(t, err, "ResourceNotFoundException", "no permission")
 }
+
+func TestKeyStorage(t *testing.T) {
+	t.Parallel()
+	const (
+		level2 = types.KeyStorageSecurityStandardFips1402Level2OrHigher
+		level3 = types.KeyStorageSecurityStandardFips1402Level3OrHigher
+		china  = types.KeyStorageSecurityStandardCcpcLevel1OrHigher
+	)
+	for _, c := range []struct {
+		region      string
+		asked, want types.KeyStorageSecurityStandard // want "": refused
+	}{
+		{"eu-central-1", "", level3}, {"eu-central-1", level2, level2}, {"eu-central-1", level3, level3}, {"eu-central-1", china, ""},
+		{"cn-north-1", "", china}, {"cn-north-1", china, china}, {"cn-north-1", level3, ""},
+	} {
+		b := newBench(t)
+		in := createInput(types.CertificateAuthorityTypeRoot, "Root")
+		in.KeyStorageSecurityStandard = c.asked
+		ctx := callerIn(t.Context(), testAccount, c.region)
+		made, err := b.CreateCertificateAuthority(ctx, in)
+		if c.want == "" {
+			wantError(t, err, "InvalidArgsException", "with the specified security standard")
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := b.DescribeCertificateAuthority(ctx, &acmpca.DescribeCertificateAuthorityInput{CertificateAuthorityArn: made.CertificateAuthorityArn})
+		if err != nil || out.CertificateAuthority.KeyStorageSecurityStandard != c.want {
+			t.Errorf("%s, asked for %q: %v, %v; want %s", c.region, c.asked, out, err, c.want)
+		}
+	}
+}

@@ -13,9 +13,9 @@
 //
 // Not built yet, and refused by name where a request asks for it: CRLs
 // (CrlConfiguration must be absent or disabled; certificates can be
-// revoked, and the gateway of this node heeds it at once), audit reports,
-// resource policies and sharing between accounts, passthrough templates and
-// ApiPassthrough, ML-DSA, SM2 and RSASSA-PSS.
+// revoked, and the gateway of this node heeds it at once), sharing between
+// accounts (resource policies are checked and kept, but let nobody in), ML-DSA
+// and SM2.
 //
 // Decided where AWS's documentation is silent:
 //   - An idempotency token that comes again with another CSR or template (for
@@ -24,5 +24,7 @@
 //   - An authority that is EXPIRED can still revoke.
 //   - DISABLED authorities whose certificate has ended are EXPIRED, too.
 //   - A new certificate may be imported while DISABLED; the authority is ACTIVE then.
+//   - A second audit report within 30 minutes is an InvalidStateException, while
+//     the first is being written a RequestInProgressException.
 //   - An authority of another account or Region is a ResourceNotFoundException.
 package authority

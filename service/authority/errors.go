@@ -27,6 +27,10 @@ func invalidRequest(format string, a ...any) error {
 	return &types.InvalidRequestException{Message: aws.String(fmt.Sprintf(format, a...))}
 }
 
+func invalidPolicy(format string, a ...any) error {
+	return &types.InvalidPolicyException{Message: aws.String(fmt.Sprintf(format, a...))}
+}
+
 func invalidTag(format string, a ...any) error {
 	return &types.InvalidTagException{Message: aws.String(fmt.Sprintf(format, a...))}
 }

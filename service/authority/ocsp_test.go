@@ -413,6 +413,15 @@ func TestOCSPWithOpenSSL(t *testing.T) {
 	if err != nil {
 		t.Skip("openssl is not installed")
 	}
+	for _, algorithms := range [][2]string{{"EC_prime256v1", "SHA256WITHECDSA"}, {"RSA_2048", "SHA384WITHRSA_PSS"}} {
+		t.Run(algorithms[1], func(t *testing.T) {
+			t.Parallel()
+			askWithOpenSSL(t, openssl, types.KeyAlgorithm(algorithms[0]), types.SigningAlgorithm(algorithms[1]))
+		})
+	}
+}
+
+func askWithOpenSSL(t *testing.T, openssl string, key types.KeyAlgorithm, signing types.SigningAlgorithm) {
 	b := newBench(t)
 	b.clock.Add(time.Since(b.clock.Now())) // openssl judges by the time of day
 	root, rootCert := b.ocspRoot(t, func(in *acmpca.CreateCertificateAuthorityInput) {
@@ -421,6 +430,7 @@ func TestOCSPWithOpenSSL(t *testing.T) {
 	})
 	sub := createInput(types.CertificateAuthorityTypeSubordinate, "Sub")
 	sub.RevocationConfiguration = ocspOn("")
+	sub.CertificateAuthorityConfiguration.KeyAlgorithm, sub.CertificateAuthorityConfiguration.SigningAlgorithm = key, signing
 	ca := b.create(t, sub)
 	subPEM, chain := b.get(t, root, b.issue(t, &acmpca.IssueCertificateInput{CertificateAuthorityArn: &root, Csr: b.csr(t, ca), Validity: years(3),
 		SigningAlgorithm: types.SigningAlgorithmSha256withrsa, TemplateArn: template1("SubordinateCACertificate_PathLen0")}))

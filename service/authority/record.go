@@ -72,6 +72,8 @@ type record struct {
 	Tags        []tag        `json:",omitempty"` // by key
 	Permissions []permission `json:",omitempty"` // by principal and account
 	OCSP        *ocspConfig  `json:",omitempty"` // nil: disabled
+	Imported    bool         `json:",omitempty"` // with its key, from another installation, at CreatedAt
+	Policy      string       `json:",omitempty"` // resource policy, as it was put
 
 	revision store.Revision
 	stored   []byte // as it was read; nil when it was not
