@@ -223,18 +223,23 @@ func Sign(tbs []byte, alg Algorithm, signer crypto.Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	h := a.hash.New()
+	h.Write(tbs)
+	return a.signDigest(h.Sum(nil), signer)
+}
+
+// signDigest is [Sign] for bytes that were hashed as they came.
+func (a algorithm) signDigest(digest []byte, signer crypto.Signer) ([]byte, error) {
 	var opts crypto.SignerOpts = a.hash
 	if a.form == pssForm {
 		if _, bare := signer.(*rsa.PrivateKey); bare {
-			return nil, fmt.Errorf("sign with %s: the key has no randomness", alg)
+			return nil, fmt.Errorf("sign with %s: the key has no randomness", a.name)
 		}
 		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: a.hash}
 	}
-	h := a.hash.New()
-	h.Write(tbs)
-	signature, err := signer.Sign(nil, h.Sum(nil), opts)
+	signature, err := signer.Sign(nil, digest, opts)
 	if err != nil {
-		return nil, fmt.Errorf("sign with %s: %w", alg, err)
+		return nil, fmt.Errorf("sign with %s: %w", a.name, err)
 	}
 	return signature, nil
 }

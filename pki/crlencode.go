@@ -131,10 +131,9 @@ func (e *CRLEncoder) Sign(key crypto.Signer) (*EncodedCRL, error) {
 
 	digest := e.algorithm.hash.New()
 	tbs.hash(digest)
-	// As in [Sign], without randomness.
-	signature, err := key.Sign(nil, digest.Sum(nil), e.algorithm.hash)
+	signature, err := e.algorithm.signDigest(digest.Sum(nil), key)
 	if err != nil {
-		return nil, fmt.Errorf("sign CRL of %q with %s: %w", ReversedName(t.Issuer.RawSubject), t.Algorithm, err)
+		return nil, fmt.Errorf("sign CRL of %q: %w", ReversedName(t.Issuer.RawSubject), err)
 	}
 	var b cryptobyte.Builder
 	e.algorithm.marshal(&b)

@@ -139,7 +139,7 @@ func TestEncodeCRLAlgorithms(t *testing.T) {
 	for _, c := range []struct {
 		alg Algorithm
 		key crypto.Signer
-	}{{SHA256WithRSA, rsaKey}, {SHA512WithRSA, rsaKey}, {SHA512WithECDSA, p521}, {SHA384WithECDSA, newKey(t)}} {
+	}{{SHA256WithRSA, rsaKey}, {SHA512WithRSA, rsaKey}, {SHA384WithRSAPSS, WithRandom(rsaKey, rand.Reader)}, {SHA512WithECDSA, p521}, {SHA384WithECDSA, newKey(t)}} {
 		serial := big.NewInt(1)
 		der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: serial, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign,
 			SubjectKeyId: []byte{1, 2, 3}, NotBefore: testTime(), NotAfter: testTime().Add(time.Hour)}, &x509.Certificate{SerialNumber: serial}, c.key.Public(), c.key)
