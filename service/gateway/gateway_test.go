@@ -467,6 +467,36 @@ func TestDeleteTakesAllWithIt(t *testing.T) {
 	}
 }
 
+// However a mapping and the deletion of its stage race, no mapping is left
+// that leads to a stage that is gone.
+func TestMappingRacesStageDeletion(t *testing.T) {
+	t.Parallel()
+	f, ctx := setUp(t)
+	id := f.api(t, ctx)
+	d := f.domain(t, ctx, nil)
+	for n := range 40 {
+		stage := fmt.Sprintf("s%d", n)
+		must(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: &stage}))(t)
+		mapped, deleted := make(chan error), make(chan error)
+		go func() {
+			_, err := f.CreateApiMapping(ctx, &apigatewayv2.CreateApiMappingInput{DomainName: d.DomainName, ApiId: &id, Stage: &stage, ApiMappingKey: &stage})
+			mapped <- err
+		}()
+		go func() {
+			_, err := f.DeleteStage(ctx, &apigatewayv2.DeleteStageInput{ApiId: &id, StageName: &stage})
+			deleted <- err
+		}()
+		if m, d := <-mapped, <-deleted; (m == nil) == (d == nil) {
+			t.Fatalf("mapping: %v, deletion: %v; want exactly one of them to succeed", m, d)
+		}
+		f.DeleteStage(ctx, &apigatewayv2.DeleteStageInput{ApiId: &id, StageName: &stage})
+		for _, m := range must(f.GetApiMappings(ctx, &apigatewayv2.GetApiMappingsInput{DomainName: d.DomainName}))(t).Items {
+			must(f.DeleteApiMapping(ctx, &apigatewayv2.DeleteApiMappingInput{DomainName: d.DomainName, ApiMappingId: m.ApiMappingId}))(t)
+		}
+		f.DeleteStage(ctx, &apigatewayv2.DeleteStageInput{ApiId: &id, StageName: &stage})
+	}
+}
+
 // A domain name whose certificate is gone is not served, and says why; the
 // others are served.
 func TestCompileLeavesOutWhatIsBroken(t *testing.T) {

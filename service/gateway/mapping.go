@@ -28,9 +28,11 @@ func checkMappingKey(key string) error {
 	return nil
 }
 
-// mappingTarget demands that API and stage are there.
-func (s *Service) mappingTarget(ctx context.Context, m mapping) error {
-	a, _, err := s.getAPI(ctx, m.API)
+// mappingTarget demands that API and stage are there, and that they still are
+// when the batch is committed. It writes the API's record as it stands, for its
+// revision: whoever deletes the stage at the same time has to look for mappings again.
+func (s *Service) mappingTarget(ctx context.Context, m mapping, b *store.Batch) error {
+	a, revision, err := s.getAPI(ctx, m.API)
 	var missing *types.NotFoundException
 	if errors.As(err, &missing) {
 		return badRequest("Invalid API identifier specified %s", m.API)
@@ -41,6 +43,7 @@ func (s *Service) mappingTarget(ctx context.Context, m mapping) error {
 	if _, err := a.stage(m.Stage); err != nil {
 		return badRequest("Invalid stage identifier specified")
 	}
+	b.Replace(KindAPI, apiKey(a.Account, a.Region, a.ID), encode(a), revision)
 	return nil
 }
 
@@ -60,11 +63,11 @@ func (s *Service) CreateApiMapping(ctx context.Context, in *apigatewayv2.CreateA
 	if m.ID, err = s.newID(6); err != nil {
 		return nil, err
 	}
-	_, err = s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, _ *store.Batch) error {
+	_, err = s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, b *store.Batch) error {
 		if err := checkMappingKey(m.Key); err != nil {
 			return err
 		}
-		if err := s.mappingTarget(ctx, m); err != nil {
+		if err := s.mappingTarget(ctx, m, b); err != nil {
 			return err
 		}
 		if err := uniqueMapping(d, m); err != nil {
@@ -113,7 +116,7 @@ func (s *Service) GetApiMappings(ctx context.Context, in *apigatewayv2.GetApiMap
 // UpdateApiMapping changes what the input names.
 func (s *Service) UpdateApiMapping(ctx context.Context, in *apigatewayv2.UpdateApiMappingInput) (*apigatewayv2.UpdateApiMappingOutput, error) {
 	var updated mapping
-	_, err := s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, _ *store.Batch) error {
+	_, err := s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, b *store.Batch) error {
 		n, err := d.mapping(aws.ToString(in.ApiMappingId))
 		if err != nil {
 			return err
@@ -125,7 +128,7 @@ func (s *Service) UpdateApiMapping(ctx context.Context, in *apigatewayv2.UpdateA
 		if err := checkMappingKey(m.Key); err != nil {
 			return err
 		}
-		if err := s.mappingTarget(ctx, *m); err != nil {
+		if err := s.mappingTarget(ctx, *m, b); err != nil {
 			return err
 		}
 		updated = *m

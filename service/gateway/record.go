@@ -181,7 +181,7 @@ func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit fun
 		if _, err = s.store.Commit(ctx, b); err == nil {
 			return a, nil
 		}
-		if !errors.Is(err, store.ErrConflict) {
+		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return api{}, fmt.Errorf("write API %s: %w", id, err)
 		}
 	}
@@ -218,7 +218,7 @@ func (s *Service) editDomain(ctx context.Context, name string, edit func(d *doma
 		if _, err = s.store.Commit(ctx, b); err == nil {
 			return d, nil
 		}
-		if !errors.Is(err, store.ErrConflict) {
+		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return domain{}, fmt.Errorf("write domain name %s: %w", name, err)
 		}
 	}

@@ -172,14 +172,14 @@ func (s *Service) UpdateStage(ctx context.Context, in *apigatewayv2.UpdateStageI
 // DeleteStage removes a stage that no API mapping leads to.
 func (s *Service) DeleteStage(ctx context.Context, in *apigatewayv2.DeleteStageInput) (*apigatewayv2.DeleteStageOutput, error) {
 	name := aws.ToString(in.StageName)
-	domains, err := s.store.List(ctx, KindDomain, "", "", 0)
-	if err != nil {
-		return nil, fmt.Errorf("list domain names: %w", err)
-	}
-	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, b *store.Batch) error {
+	_, err := s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, b *store.Batch) error {
 		n, err := a.stage(name)
 		if err != nil {
 			return err
+		}
+		domains, err := s.store.List(ctx, KindDomain, "", "", 0)
+		if err != nil {
+			return fmt.Errorf("list domain names: %w", err)
 		}
 		for _, r := range domains {
 			d, err := decode[domain](r)
