@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -45,6 +47,9 @@ func checkAddress(flag, address, example string) error {
 	return nil
 }
 
+// maxConnections is how many connections the AWS endpoint has open at one time.
+const maxConnections = 10_000
+
 // sniffTime is how long a new connection may take to send its first byte.
 const sniffTime = 10 * time.Second
 
@@ -55,24 +60,38 @@ type splitter struct {
 	net.Listener
 	plain, secure *half
 	waiting       sync.WaitGroup // one per connection whose first byte is awaited
+	most          int64
+	open          atomic.Int64 // connections
+	log           *slog.Logger
 	mu            sync.Mutex
 	sniffed       map[net.Conn]struct{} // those connections, to close them at the end
 	closed        bool
 }
 
-func newSplitter(l net.Listener) *splitter {
+func newSplitter(l net.Listener, most int64, log *slog.Logger) *splitter {
 	return &splitter{
-		Listener: l, sniffed: map[net.Conn]struct{}{},
+		Listener: l, most: most, log: log, sniffed: map[net.Conn]struct{}{},
 		plain:  &half{l.Addr(), make(chan net.Conn), make(chan struct{}), sync.Once{}},
 		secure: &half{l.Addr(), make(chan net.Conn), make(chan struct{}), sync.Once{}},
 	}
 }
 
 // run accepts until the listener is closed, then waits for what is under way.
+// What many clients can bring about, such as there being no file descriptor left,
+// does not end it.
 func (s *splitter) run() error {
 	defer s.waiting.Wait()
+	var pause time.Duration
 	for {
 		c, err := s.Accept()
+		var temporary interface{ Temporary() bool }
+		if errors.As(err, &temporary) && temporary.Temporary() {
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log.Warn("the AWS endpoint cannot accept a connection", "error", err, "pause", pause)
+			time.Sleep(pause) // until some have ended
+			continue
+		}
+		pause = 0
 		if err != nil {
 			s.mu.Lock()
 			s.closed = true
@@ -87,6 +106,13 @@ func (s *splitter) run() error {
 			}
 			return err
 		}
+		if s.open.Add(1) > s.most {
+			s.log.Warn("the AWS endpoint has too many connections; one is closed unanswered", "limit", s.most)
+			s.open.Add(-1)
+			c.Close()
+			continue
+		}
+		c = &counted{Conn: c, open: &s.open}
 		s.mu.Lock()
 		if s.closed {
 			c.Close()
@@ -121,6 +147,27 @@ func (s *splitter) sort(c net.Conn) {
 	}
 }
 
+// A counted connection gives its place to another one when it is closed.
+type counted struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http end an answer before the connection: closing at once
+// would take the answer away from a client that is still sending.
+func (c *counted) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // A peeked connection gives back what was read of it to see what it is.
 type peeked struct {
 	net.Conn
@@ -136,6 +183,13 @@ func (p *peeked) Read(b []byte) (int, error) {
 		p.r = nil // from here on without the buffer
 	}
 	return n, err
+}
+
+func (p *peeked) CloseWrite() error {
+	if half, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 type half struct {

@@ -76,8 +76,7 @@ type stop struct {
 // stopTime bounds how long Close is orderly.
 const stopTime = 15 * time.Second
 
-// Limits of the AWS endpoint. Bodies are bounded by api; a large object may take
-// its time, but not to send its headers.
+// Limits of the AWS endpoint. Bodies are bounded by api, and by paced.
 const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
@@ -309,10 +308,11 @@ func (n *Node) serve(ctx context.Context) error {
 	n.onStop("the API gateway", n.edge.Shutdown)
 
 	n.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
+		Handler: paced(handler, stallTime), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerSize,
 		ErrorLog: errorLog(c.Logger.With("part", "endpoint")),
+		HTTP2:    &http.HTTP2Config{MaxConcurrentStreams: 128, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: stallTime},
 	}
-	split := newSplitter(n.awsListener)
+	split := newSplitter(n.awsListener, maxConnections, c.Logger.With("part", "endpoint"))
 	n.background("AWS endpoint", split.run)
 	n.background("AWS endpoint, HTTP", func() error { return ignoreServerClosed(n.server.Serve(split.plain)) })
 	n.background("AWS endpoint, HTTPS", func() error {
