@@ -17,6 +17,7 @@ const (
 	RuleNameConstraints Rule = "name-constraints" // names outside what a CA of the chain allows
 	RuleSubject         Rule = "subject"          // a subject that cannot be encoded
 	RuleExtension       Rule = "extension"        // an extension that cannot be encoded
+	RuleLint            Rule = "lint"             // a certificate that would break RFC 5280's profile
 )
 
 // A RuleError says which rule of issuing was broken. Message is fit to be

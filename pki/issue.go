@@ -17,7 +17,7 @@ import (
 
 // An Issuance is everything that goes into one certificate. Its rules have
 // been checked by [CheckIssuer], [CheckRoot] and [CheckWindow]; TBS only
-// encodes.
+// encodes, and Lint judges what it encoded.
 type Issuance struct {
 	Template  *Template
 	Request   *Request
@@ -333,34 +333,18 @@ func CheckIssuer(t *Template, chain []*x509.Certificate) error {
 	return nil
 }
 
-// CheckNames applies the name constraints of the CA certificates of chain to
-// the subject and the subject alternative names that the certificate will have.
-// The error is a *[RuleError] with RuleNameConstraints.
-func (i Issuance) CheckNames(chain []*x509.Certificate) error {
-	extensions, err := i.extensions(nil, nil)
-	if err != nil {
-		return err
-	}
-	subject := &entity{Certificate: &x509.Certificate{RawSubject: i.Subject()}}
-	for _, e := range extensions {
-		if e.Id.Equal(oidSubjectAltName) {
-			if subject.names, err = parseGeneralNames(e.Value); err != nil {
-				if i.Request.SAN != nil && bytes.Equal(e.Value, i.Request.SAN.Value) {
-					return &RequestError{"the subject alternative name of the certificate signing request is malformed"}
-				}
-				return &RuleError{RuleExtension, "the subject alternative name is malformed"}
-			}
-		}
-	}
-	return checkNames(subject, chain)
-}
-
+// checkNames applies the name constraints of the CA certificates of chain to
+// the subject and the subject alternative names of a certificate. The error is
+// a *[RuleError] with RuleNameConstraints.
 func checkNames(subject *entity, chain []*x509.Certificate) error {
 	spent := 0
 	for _, ca := range chain {
-		c := newEntity(ca).constraints
-		if c == nil {
+		if !slices.ContainsFunc(ca.Extensions, func(x pkix.Extension) bool { return x.Id.Equal(oidNameConstraints) }) {
 			continue
+		}
+		c := newEntity(ca).constraints
+		if c == nil { // it was refused: our trust store would not have it either
+			return &RuleError{RuleNameConstraints, fmt.Sprintf("the name constraints of the certificate authority %q cannot be read", ReversedName(ca.RawSubject))}
 		}
 		if err := c.check(subject.constrainedNames(), &spent); err != nil {
 			return &RuleError{RuleNameConstraints, fmt.Sprintf("the name constraints of the certificate authority %q do not allow the request: %v", ReversedName(ca.RawSubject), err)}

@@ -156,57 +156,6 @@ func TestCheckIssuer(t *testing.T) {
 	}
 }
 
-func TestCheckNames(t *testing.T) {
-	t.Parallel()
-	root := newRoot(t, "root", with(oidNameConstraints, true, func(t testing.TB) []byte { return nameConstraints(t, names(t, "dns:example.com"), nil) }))
-	chain := certs(newInter(t, "inter", root), root)
-	ask := func(names ...string) Issuance {
-		return Issuance{Template: template(t, "EndEntityCertificate_APIPassthrough"),
-			Request: request(t, newKey(t), x509.CertificateRequest{Subject: pkix.Name{CommonName: "x"}, DNSNames: names})}
-	}
-	if err := ask("a.example.com").CheckNames(chain); err != nil {
-		t.Error(err)
-	}
-	if got := ruleOf(ask("a.example.com", "b.other.com").CheckNames(chain)); got != RuleNameConstraints {
-		t.Errorf("got %q", got)
-	}
-	if err := ask().CheckNames(chain); err != nil {
-		t.Error(err)
-	}
-	// What ApiPassthrough puts in place of the request's names counts, and only where it does.
-	good, err := AltNameExtension([]GeneralName{dnsName(t, "a.example.com")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bad, err := AltNameExtension([]GeneralName{dnsName(t, "a.other.com")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := ask("b.other.com")
-	i.Passthrough = &Passthrough{Extensions: []pkix.Extension{good}}
-	if err := i.CheckNames(chain); err != nil {
-		t.Error(err)
-	}
-	i = ask("a.example.com")
-	i.Passthrough = &Passthrough{Extensions: []pkix.Extension{bad}}
-	if got := ruleOf(i.CheckNames(chain)); got != RuleNameConstraints {
-		t.Errorf("got %q", got)
-	}
-	i.Template = template(t, "")
-	if err := i.CheckNames(chain); err != nil {
-		t.Error(err)
-	}
-}
-
-func dnsName(t testing.TB, host string) GeneralName {
-	t.Helper()
-	n, err := DNSName(host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestCheckRoot(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)

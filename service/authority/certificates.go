@@ -123,12 +123,6 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 		if err := pki.CheckWindow(template, path[0], now, to, r.ShortLived); err != nil {
 			return none, issuingError(err)
 		}
-		if err := pki.CheckIssuer(template, path); err != nil {
-			return none, issuingError(err)
-		}
-		if err := issuance.CheckNames(path); err != nil {
-			return none, issuingError(err)
-		}
 		issuance.Issuer = path[0]
 		issuance.OCSPURL = r.OCSP.url(r.Region)
 	}
@@ -137,6 +131,10 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 	}
 	tbs, err := issuance.TBS()
 	if err != nil {
+		return none, issuingError(err)
+	}
+	// What the path above allows, path lengths and names, is judged here, too.
+	if err := issuance.Lint(tbs, path); err != nil {
 		return none, issuingError(err)
 	}
 	return store.Certificate{
