@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 //	lines n             demand that stderr has n lines
 //	empty dir           demand that a folder is empty
 //	idle dir            demand that no process runs a program below dir, or works there
+//	damage dir sql      change the database of a stopped node's folder
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("../..")
@@ -88,7 +89,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": up, "waitfor": waitFor, "mode": mode, "pem": onePEM, "jsonl": jsonLines, "lines": lines, "empty": empty, "idle": idle,
+			"up": up, "waitfor": waitFor, "mode": mode, "pem": onePEM, "jsonl": jsonLines, "lines": lines, "empty": empty, "idle": idle, "damage": damage,
 		},
 	})
 }

@@ -1,0 +1,134 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"countersign/keys"
+	"countersign/service/authority"
+	"countersign/service/certificates"
+	"countersign/service/functions"
+	"countersign/service/objects"
+	"countersign/store"
+	"countersign/store/sqlite"
+)
+
+// A Finding is one thing in a data folder that does not agree with the rest.
+type Finding struct {
+	Resource string `json:"resource"` // an ARN, an s3:// address, or what else names it
+	Problem  string `json:"problem"`
+}
+
+// Checked is what Check has looked at.
+type Checked struct {
+	Ledger    authority.Checked `json:"ledger"`
+	Inventory int               `json:"inventory"` // certificates of ACM
+	Objects   objects.Checked   `json:"objects"`
+	Packages  int               `json:"packages"` // of functions
+	Findings  int               `json:"-"`
+}
+
+// A stopped node is the folder of one, opened by nobody else.
+type stopped struct {
+	config Config
+	store  *sqlite.Store
+	sealer *keys.Sealer
+}
+
+// openStopped opens the folder of a node that is not running. It makes no folder
+// and no keys; of c it takes Data, MasterKey, Now, Rand and Logger.
+func openStopped(ctx context.Context, c Config) (_ *stopped, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(c.Data, "countersign.db")); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no node: name the folder of one with --data", c.Data)
+	} else if err != nil {
+		return nil, err
+	}
+	master, err := masterKey(c, false)
+	if err != nil {
+		return nil, err
+	}
+	s := &stopped{config: c, sealer: keys.NewSealer(master)}
+	s.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Now: c.Now, Logger: c.Logger})
+	if errors.Is(err, sqlite.ErrLocked) {
+		return nil, fmt.Errorf("%w; stop it first", err)
+	}
+	return s, err
+}
+
+func (s *stopped) authority() *authority.Service {
+	return authority.New(authority.Config{Store: s.store, Sealer: s.sealer, Now: s.config.Now, Rand: s.config.Rand, Logger: s.config.Logger})
+}
+
+// Check proves that what is in the data folder of a stopped node agrees:
+// database, authorities with their keys, the ledger with the signatures over its
+// bytes, certificates, objects and the packages of functions. What does not is
+// handed to report, one by one. The folder is not changed but for what opening it
+// does: bringing the schema up to date, and sweeping what has expired. The error is
+// for what kept it from looking, which proves nothing.
+func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, err error) {
+	s, err := openStopped(ctx, c)
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	found := func(resource, problem string) {
+		done.Findings++
+		report(Finding{resource, problem})
+	}
+
+	problems, err := s.store.Check(ctx)
+	if err != nil {
+		return done, err
+	}
+	for _, p := range problems {
+		found("database", p)
+	}
+	inventory := certificates.New(certificates.Config{Store: s.store, Sealer: s.sealer, Now: c.Now, Rand: c.Rand, Logger: c.Logger})
+	local, err := inventory.LocalAuthority(ctx)
+	if errors.Is(err, keys.ErrMaster) {
+		return done, fmt.Errorf("the data folder %s was sealed with another master key than the one given: check with the key it was made with", c.Data)
+	}
+	if err != nil {
+		return done, err
+	}
+	ledgers, err := s.store.Ledgers(ctx)
+	if err != nil {
+		return done, err
+	}
+	others := map[string]authority.Other{}
+	if local.ID != "" {
+		others[local.ID] = authority.Other{Name: "local root " + local.ID, Key: local.Key, Subject: local.Subject}
+	}
+	if done.Ledger, err = s.authority().Check(ctx, ledgers, others, found); err != nil {
+		return done, err
+	}
+	if done.Inventory, err = inventory.Check(ctx, found); err != nil {
+		return done, err
+	}
+	return done, s.checkBlobs(ctx, &done, found)
+}
+
+// checkBlobs reads everything that is kept in blobs, and looks for blobs that
+// nothing refers to.
+func (s *stopped) checkBlobs(ctx context.Context, done *Checked, found func(resource, problem string)) (err error) {
+	used := map[store.BlobID]bool{}
+	uses := func(id store.BlobID) { used[id] = true }
+	if done.Objects, err = objects.New(objects.Config{Store: s.store, Now: s.config.Now, Rand: s.config.Rand}).Check(ctx, found, uses); err != nil {
+		return err
+	}
+	if done.Packages, err = functions.Check(ctx, s.store, found, uses); err != nil {
+		return err
+	}
+	return s.store.KeptBlobs(ctx, func(id store.BlobID, size int64) {
+		if !used[id] {
+			found("blob "+string(id), fmt.Sprintf("its %d bytes are kept, but nothing refers to them", size))
+		}
+	})
+}
