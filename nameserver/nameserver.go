@@ -6,7 +6,8 @@
 // Beside the published zones it has zones of its own, for names of the platform
 // that templates and certificates point at: every name below
 // execute-api.<region>.amazonaws.com (and .com.cn) and acm-validations.aws has
-// the gateway's addresses.
+// the gateway's addresses. Where it is told the AWS endpoint's, s3.<region> and
+// ocsp.acm-pca.<region> below amazonaws.com have those, with every bucket's name.
 //
 // In the order of what happens to a query: udp.go and tcp.go receive it, limit.go
 // bounds what one source may ask, message.go reads it and writes the answer,
@@ -36,6 +37,11 @@ type Config struct {
 	// Addresses are what names of the platform have: IPv4 ones answer for A,
 	// IPv6 ones for AAAA. Empty: such names exist but have no address.
 	Addresses []netip.Addr
+
+	// EndpointAddresses are the same for the names of the AWS endpoint that
+	// certificates point at: buckets in S3 and OCSP of AWS Private CA. Empty:
+	// there are no such names, and the ones that AWS has are somebody else's.
+	EndpointAddresses []netip.Addr
 
 	// QueriesPerSecond is how many queries one source, an IPv4 address or an
 	// IPv6 /64, may ask over UDP, and as many again over TCP; twice as many may
@@ -88,8 +94,12 @@ func New(c Config) *Server {
 		tcpLimit: newLimiter(c.QueriesPerSecond, c.LimitLoopback),
 		clients:  clients{max: c.MaxConnections, maxPerSource: c.MaxConnectionsPerSource, limitLoopback: c.LimitLoopback},
 	}
-	s.view.Store(&view{addresses: c.Addresses, unpublished: true})
+	s.view.Store(&view{platform: s.platform(), unpublished: true})
 	return s
+}
+
+func (s *Server) platform() platform {
+	return platform{gateway: s.config.Addresses, endpoint: s.config.EndpointAddresses}
 }
 
 func or[T comparable](field *T, value T) {
@@ -109,7 +119,7 @@ func (s *Server) Publish(d *snapshot.DNS) error {
 	if d != nil && d.Revision < old.revision {
 		return nil
 	}
-	v, err := newView(d, s.config.Addresses)
+	v, err := newView(d, s.platform())
 	if err != nil {
 		if old.unpublished {
 			return fmt.Errorf("nothing is served yet: %w", err)

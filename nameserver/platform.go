@@ -1,6 +1,7 @@
 package nameserver
 
 import (
+	"maps"
 	"net/netip"
 	"regexp"
 
@@ -15,27 +16,55 @@ const acmValidations key = "\x0facm-validations\x03aws\x00"
 
 var region = regexp.MustCompile(`^[a-z]{2}(-[a-z]{1,12}){1,3}-[0-9]{1,2}$`)
 
-// platformApex tells whether k is the apex of a zone of the platform.
-func platformApex(k key) bool {
+// A platform is what names that belong to the platform lead to. It answers for
+// the endpoint's names only when they lead somewhere.
+type platform struct {
+	gateway  []netip.Addr // every name below execute-api.<region>.amazonaws.com, and acm-validations.aws
+	endpoint []netip.Addr // s3.<region>.amazonaws.com and ocsp.acm-pca.<region>.amazonaws.com with every name below
+}
+
+// apex tells whether k is the apex of a zone of the platform, and what names
+// below it have; bare: the apex itself has it, too.
+func (p platform) apex(k key) (addresses []netip.Addr, bare, ok bool) {
 	if k == acmValidations {
-		return true
+		return p.gateway, false, true
 	}
-	if k.label() != "execute-api" {
-		return false
+	switch k.label() {
+	case "execute-api":
+		return p.gateway, false, inRegion(k.parent())
+	case "s3":
+		return p.endpoint, true, len(p.endpoint) > 0 && (amazon(k.parent()) || inRegion(k.parent()))
+	case "ocsp":
+		parent := k.parent()
+		return p.endpoint, true, len(p.endpoint) > 0 && parent.label() == "acm-pca" && inRegion(parent.parent())
 	}
-	k = k.parent()
-	if !region.MatchString(k.label()) {
-		return false
+	return nil, false, false
+}
+
+// inRegion tells whether k is <region>.amazonaws.com, or that of China.
+func inRegion(k key) bool {
+	return k.label() != "" && amazon(k.parent()) && region.MatchString(k.label())
+}
+
+func amazon(k key) bool {
+	return k == "\x09amazonaws\x03com\x00" || k == "\x09amazonaws\x03com\x02cn\x00"
+}
+
+// above gives the platform's zone that k belongs to, or nil.
+func (p platform) above(k key) *zone {
+	for ; k != ""; k = k.parent() {
+		if addresses, bare, ok := p.apex(k); ok {
+			return platformZone(k, addresses, bare)
+		}
 	}
-	domain := k.parent()
-	return domain == "\x09amazonaws\x03com\x00" || domain == "\x09amazonaws\x03com\x02cn\x00"
+	return nil
 }
 
 // platformZone makes the zone of a platform apex: every name below it has the
-// gateway's addresses. The form of its SOA and NS records is that of RFC 6303
+// addresses, and with bare the apex as well. The form of its SOA and NS records is that of RFC 6303
 // section 3, for zones that exist on one server only. It is made anew for every
 // query, since any Region's name may be asked for.
-func platformZone(apex key, addresses []netip.Addr) *zone {
+func platformZone(apex key, addresses []netip.Addr, bare bool) *zone {
 	name := apex.String()
 	header := func(kind uint16) dns.RR_Header {
 		return dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: platformTTL}
@@ -62,14 +91,12 @@ func platformZone(apex key, addresses []netip.Addr) *zone {
 		}
 		below[kind].records = append(below[kind].records, rr)
 	}
-	return &zone{
-		apex: apex, soa: soa,
-		nodes: map[key]*node{
-			apex: {sets: map[uint16]*set{
-				dns.TypeSOA: {records: []dns.RR{soa}},
-				dns.TypeNS:  {records: []dns.RR{&dns.NS{Hdr: header(dns.TypeNS), Ns: name}}},
-			}},
-			apex.wildcard(): {sets: below},
-		},
+	own := map[uint16]*set{
+		dns.TypeSOA: {records: []dns.RR{soa}},
+		dns.TypeNS:  {records: []dns.RR{&dns.NS{Hdr: header(dns.TypeNS), Ns: name}}},
 	}
+	if bare {
+		maps.Copy(own, below)
+	}
+	return &zone{apex: apex, soa: soa, nodes: map[key]*node{apex: {sets: own}, apex.wildcard(): {sets: below}}}
 }

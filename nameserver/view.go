@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"strings"
 
 	"countersign/edge/snapshot"
@@ -18,8 +17,8 @@ type view struct {
 	revision    uint64
 	unpublished bool          // no snapshot has come yet
 	zones       map[key]*zone // by apex
-	addresses   []netip.Addr  // of the platform's names
-	hidden      []string      // zones that are not served, being the platform's own
+	platform    platform
+	hidden      []string // zones that are not served, being the platform's own
 }
 
 // A zone has a node for every name that exists: those with records, and those
@@ -46,11 +45,11 @@ type set struct {
 // into a message with a question and options.
 const maxRecord = 32 << 10
 
-func newView(d *snapshot.DNS, addresses []netip.Addr) (*view, error) {
+func newView(d *snapshot.DNS, p platform) (*view, error) {
 	if d == nil {
 		return nil, errors.New("there is no snapshot")
 	}
-	v := &view{revision: d.Revision, zones: make(map[key]*zone, len(d.Zones)), addresses: addresses}
+	v := &view{revision: d.Revision, zones: make(map[key]*zone, len(d.Zones)), platform: p}
 	buffer := make([]byte, maxRecord)
 	for name, from := range d.Zones {
 		if from == nil {
@@ -66,7 +65,7 @@ func newView(d *snapshot.DNS, addresses []netip.Addr) (*view, error) {
 		if v.zones[z.apex] != nil {
 			return nil, fmt.Errorf("zone %s: it is there twice", name)
 		}
-		if platformAbove(z.apex) != "" {
+		if p.above(z.apex) != nil {
 			v.hidden = append(v.hidden, name)
 			continue
 		}
@@ -211,21 +210,11 @@ func (k key) within(ancestor key) bool {
 	return false
 }
 
-// platformAbove gives the platform's apex at or above k, or "".
-func platformAbove(k key) key {
-	for ; k != ""; k = k.parent() {
-		if platformApex(k) {
-			return k
-		}
-	}
-	return ""
-}
-
 // zone gives the zone that is to answer for a name and a type: the platform's
 // first, whatever others have published, then the one with the longest apex.
 func (v *view) zone(name key, kind uint16) *zone {
-	if apex := platformAbove(name); apex != "" {
-		return platformZone(apex, v.addresses)
+	if z := v.platform.above(name); z != nil {
+		return z
 	}
 	var found *zone
 	for k := name; k != ""; k = k.parent() {

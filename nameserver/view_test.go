@@ -2,6 +2,7 @@ package nameserver
 
 import (
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -170,4 +171,36 @@ func FuzzPublish(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The endpoint's names are there when the server is told where it is, else they
+// are nobody's.
+func TestEndpointNames(t *testing.T) {
+	t.Parallel()
+	config := Config{EndpointAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.66")}}
+	told, _ := listen(t, newServer(t, config, example()))
+	untold, _ := listen(t, newServer(t, Config{}, example()))
+	for _, name := range []string{
+		"s3.amazonaws.com.", "bucket.s3.amazonaws.com.", "s3.eu-west-1.amazonaws.com.", "bucket.s3.eu-west-1.amazonaws.com.", "my.bucket.s3.eu-west-1.amazonaws.com.",
+		"ocsp.acm-pca.eu-west-1.amazonaws.com.", "ocsp.acm-pca.cn-north-1.amazonaws.com.cn.", "bucket.s3.cn-north-1.amazonaws.com.cn.",
+	} {
+		if got, want := show(exchange(t, "udp", told, question(name, dns.TypeA)).Answer), name+" 60 IN A 192.0.2.66"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got := exchange(t, "udp", untold, question(name, dns.TypeA)); got.Rcode != dns.RcodeRefused {
+			t.Errorf("%s, not told: %v", name, got)
+		}
+	}
+	for _, name := range []string{"acm-pca.eu-west-1.amazonaws.com.", "ocsp.acm-pca.nowhere.amazonaws.com.", "ocsp.eu-west-1.amazonaws.com.", "s3.eu-west-1.amazonaws.net.", "s3.", "ocsp."} {
+		if got := exchange(t, "udp", told, question(name, dns.TypeA)); got.Rcode != dns.RcodeRefused {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got, want := show(exchange(t, "udp", told, question("s3.eu-west-1.amazonaws.com.", dns.TypeSOA)).Answer), platformSOA("s3.eu-west-1.amazonaws.com."); got != want {
+		t.Errorf("SOA: got %s, want %s", got, want)
+	}
+	// The gateway's names go on leading to the gateway.
+	if got := exchange(t, "udp", told, question("x.execute-api.us-east-1.amazonaws.com.", dns.TypeA)); len(got.Answer) != 2 {
+		t.Errorf("a name of the gateway: %v", got)
+	}
 }

@@ -47,6 +47,11 @@ type Config struct {
 	// point at the gateway. Empty: the address of GatewayListen, or loopback.
 	GatewayAddresses []string
 
+	// EndpointAddresses are what the name server answers for names of the AWS
+	// endpoint that certificates point at: buckets of S3, and OCSP. Empty: it does
+	// not answer for them. Clients of such names come to port 80.
+	EndpointAddresses []string
+
 	Now    func() time.Time // the one clock
 	Rand   io.Reader        // the one source of randomness; safe for concurrent use
 	Logger *slog.Logger
@@ -98,7 +103,10 @@ func (c *Config) check() error {
 			return fmt.Errorf("--dev accepts the key pair test/test, so it listens on loopback only: %s %s does not; leave --dev out, or use 127.0.0.1", l.flag, l.address)
 		}
 	}
-	_, err := gatewayAddresses(*c)
+	if _, err := gatewayAddresses(*c); err != nil {
+		return err
+	}
+	_, err := parseAddresses("--endpoint-addresses", c.EndpointAddresses)
 	return err
 }
 

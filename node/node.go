@@ -219,7 +219,11 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.names = nameserver.New(nameserver.Config{Addresses: addresses, Logger: c.Logger.With("part", "nameserver")})
+	endpoint, err := parseAddresses("--endpoint-addresses", c.EndpointAddresses)
+	if err != nil {
+		return err
+	}
+	n.names = nameserver.New(nameserver.Config{Addresses: addresses, EndpointAddresses: endpoint, Logger: c.Logger.With("part", "nameserver")})
 	n.publisher = &publisher{
 		store: n.store, authority: n.authority, revocations: n.edge.Revocations(), log: c.Logger.With("part", "publisher"),
 		feeds: []*feed{

@@ -194,16 +194,8 @@ func (n *Node) endpointTLS(ctx context.Context) (*tls.Config, error) {
 
 // gatewayAddresses are what names that point at the gateway resolve to.
 func gatewayAddresses(c Config) ([]netip.Addr, error) {
-	var addresses []netip.Addr
-	for _, text := range c.GatewayAddresses {
-		a, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, fmt.Errorf("--gateway-addresses %q is not an IP address: give addresses such as 192.0.2.7, separated by commas", text)
-		}
-		addresses = append(addresses, a)
-	}
-	if len(addresses) > 0 {
-		return addresses, nil
+	if addresses, err := parseAddresses("--gateway-addresses", c.GatewayAddresses); err != nil || len(addresses) > 0 {
+		return addresses, err
 	}
 	if host, _, err := net.SplitHostPort(c.GatewayListen); err == nil {
 		if a, err := netip.ParseAddr(host); err == nil && !a.IsUnspecified() {
@@ -211,6 +203,18 @@ func gatewayAddresses(c Config) ([]netip.Addr, error) {
 		}
 	}
 	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+}
+
+func parseAddresses(flag string, texts []string) ([]netip.Addr, error) {
+	var addresses []netip.Addr
+	for _, text := range texts {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s %q is not an IP address: give addresses such as 192.0.2.7, separated by commas", flag, text)
+		}
+		addresses = append(addresses, a)
+	}
+	return addresses, nil
 }
 
 // listenDNS opens one port for UDP and TCP. With port 0 the system chooses one

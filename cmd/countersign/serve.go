@@ -27,15 +27,16 @@ type nodeFlags struct {
 
 // environment names the variable behind each flag.
 var environment = map[string]string{
-	"data":              "COUNTERSIGN_DATA",
-	"listen":            "COUNTERSIGN_LISTEN",
-	"gateway-listen":    "COUNTERSIGN_GATEWAY_LISTEN",
-	"gateway-addresses": "COUNTERSIGN_GATEWAY_ADDRESSES",
-	"dns-listen":        "COUNTERSIGN_DNS_LISTEN",
-	"account-id":        "COUNTERSIGN_ACCOUNT_ID",
-	"tls-certificate":   "COUNTERSIGN_TLS_CERTIFICATE",
-	"tls-key":           "COUNTERSIGN_TLS_KEY",
-	"dev":               "COUNTERSIGN_DEV",
+	"data":               "COUNTERSIGN_DATA",
+	"listen":             "COUNTERSIGN_LISTEN",
+	"gateway-listen":     "COUNTERSIGN_GATEWAY_LISTEN",
+	"gateway-addresses":  "COUNTERSIGN_GATEWAY_ADDRESSES",
+	"endpoint-addresses": "COUNTERSIGN_ENDPOINT_ADDRESSES",
+	"dns-listen":         "COUNTERSIGN_DNS_LISTEN",
+	"account-id":         "COUNTERSIGN_ACCOUNT_ID",
+	"tls-certificate":    "COUNTERSIGN_TLS_CERTIFICATE",
+	"tls-key":            "COUNTERSIGN_TLS_KEY",
+	"dev":                "COUNTERSIGN_DEV",
 }
 
 func (f *nodeFlags) bind(c *cobra.Command) {
@@ -44,6 +45,7 @@ func (f *nodeFlags) bind(c *cobra.Command) {
 	flags.StringVar(&f.Listen, "listen", node.DefaultListen, "address of the AWS endpoint, HTTP and HTTPS")
 	flags.StringVar(&f.GatewayListen, "gateway-listen", node.DefaultGatewayListen, "address of the API gateway, TLS")
 	flags.StringSliceVar(&f.GatewayAddresses, "gateway-addresses", nil, "IP addresses that the name server answers for the gateway (default: that of --gateway-listen)")
+	flags.StringSliceVar(&f.EndpointAddresses, "endpoint-addresses", nil, "IP addresses that the name server answers for s3.<region> and ocsp.acm-pca.<region> (default: it does not answer for them)")
 	flags.StringVar(&f.DNSListen, "dns-listen", node.DefaultDNSListen, "address of the name server, UDP and TCP")
 	flags.StringVar(&f.Account, "account-id", node.DefaultAccount, "AWS account id, 12 digits")
 	flags.StringVar(&f.TLSCertificate, "tls-certificate", "", "PEM file with the certificate chain for HTTPS of the AWS endpoint (default: one of the local root)")
