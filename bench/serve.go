@@ -58,8 +58,8 @@ func runGateway(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := e.Publish(&snapshot.Snapshot{Revision: 1, Domains: map[string]*snapshot.Domain{host: domain}}); err != nil {
-		return err
+	if problems, err := e.Publish(&snapshot.Snapshot{Revision: 1, Domains: map[string]*snapshot.Domain{host: domain}}); err != nil || len(problems) > 0 {
+		return fmt.Errorf("publish: %v %w", problems, err)
 	}
 	// A set of revocations as a busy CA has it, so that looking serials up is paid for.
 	anchor := trust.Certificates()

@@ -176,22 +176,34 @@ func New(cfg Config) (*Edge, error) {
 // Revocations is the set that every handshake and request is checked against.
 func (e *Edge) Revocations() *Revocations { return e.revocations }
 
+// A Problem is a part of a snapshot that cannot be served as it is.
+type Problem struct {
+	Resource string // "domain api.example.com", "API a1b2c3"
+	Err      error
+}
+
 // Publish makes the snapshot the one that handshakes and requests see. It
-// checks and prepares everything first; when it returns an error, which names
-// what is wrong, the previous snapshot stays in force. Open connections are
-// judged by the new snapshot at their next request.
-func (e *Edge) Publish(s *snapshot.Snapshot) error {
+// checks and prepares everything first. What is wrong with one domain, API or
+// integration holds nothing else up: it is returned and logged as a problem, and is
+// not served. Handshakes with a broken domain fail, also where a wildcard would
+// cover its name; an API that is broken answers 500 below its mappings, and so
+// does a route whose integration is. Open connections are judged by the new
+// snapshot at their next request. Without a snapshot there is an error, and the
+// previous one stays in force.
+func (e *Edge) Publish(s *snapshot.Snapshot) ([]Problem, error) {
+	if s == nil {
+		return nil, errors.New("edge: no snapshot")
+	}
 	e.publish.Lock()
 	defer e.publish.Unlock()
-	next, err := e.compile(s, e.view.Load())
-	if err != nil {
-		e.log.Error("snapshot refused; the previous one stays", "error", err)
-		return err
+	next := e.compile(s, e.view.Load())
+	for _, p := range next.problems {
+		e.log.Error("not served", "resource", p.Resource, "error", p.Err)
 	}
 	e.view.Store(next)
 	e.upstreams.retain(next.upstreams)
 	e.log.Debug("snapshot published", "revision", s.Revision, "domains", len(s.Domains), "apis", len(s.APIs))
-	return nil
+	return next.problems, nil
 }
 
 // Revision is the revision of the snapshot in force; 0 before the first.

@@ -110,6 +110,10 @@ func (x *exchange) find() *answer {
 			return &answerForbidden
 		}
 		x.api, x.stage, below = m.API, m.Stage, rest
+		if x.view.broken[x.api] {
+			x.edge.log.Warn("the API cannot be served", "request", x.id, "api", x.api.ID)
+			return &answerInternal
+		}
 	} else {
 		x.api, x.apiHost = x.view.endpoints[x.host], true
 		switch {
@@ -129,10 +133,14 @@ func (x *exchange) find() *answer {
 	if x.route, x.params = routeFor(x.stage.Routes, x.r.Method, below); x.route == nil {
 		return &answerNotFound
 	}
-	if x.route.Unavailable != "" || x.route.Integration == nil {
+	in := x.route.Integration
+	if x.route.Unavailable != "" || in == nil || in.Type == snapshot.HTTPProxy && x.view.proxies[in] == nil {
 		why := x.route.Unavailable
-		if why == "" {
+		switch {
+		case why == "" && in == nil:
 			why = "the route has no integration"
+		case why == "":
+			why = "its integration cannot be called"
 		}
 		x.fault("route cannot serve", errors.New(why))
 		return &answerInternal

@@ -204,8 +204,8 @@ func (w testWriter) Write(b []byte) (int, error) {
 
 func (w *world) publish(s *snapshot.Snapshot) {
 	w.t.Helper()
-	if err := w.edge.Publish(s); err != nil {
-		w.t.Fatal(err)
+	if problems, err := w.edge.Publish(s); err != nil || len(problems) > 0 {
+		w.t.Fatal(problems, err)
 	}
 }
 

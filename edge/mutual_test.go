@@ -540,50 +540,86 @@ func TestRevokedHTTP2(t *testing.T) {
 	}
 }
 
-// Nothing is served before the first snapshot, and a snapshot that is not good
-// changes nothing.
-func TestPublishRefusesWhole(t *testing.T) {
+// Nothing is served before the first snapshot. What is wrong with one domain,
+// API or route of a snapshot is not served, and everything else is.
+func TestPublishLeavesOutWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	up := newBackend(t)
 	if _, err := tls.Dial("tcp", w.addr, w.config("a.example.com", nil)); err == nil {
 		t.Error("a handshake succeeded before the first snapshot")
 	}
-	good := w.domain("a.example.com", nil, route("GET /hello", toHTTP(up.url)))
-	w.publish(snapshotOf(good))
-	broken := func(change func(*snapshot.Domain)) *snapshot.Domain {
-		d := w.domain("b.example.com", store(root(t, "R")), route("GET /hello", toHTTP(up.url)))
-		change(d)
-		return d
-	}
-	for name, d := range map[string]*snapshot.Domain{
-		"no certificate":  broken(func(d *snapshot.Domain) { d.Certificate = nil }),
-		"no private key":  broken(func(d *snapshot.Domain) { d.Certificate.PrivateKey = nil }),
-		"no trust store":  broken(func(d *snapshot.Domain) { d.Mutual.Trust = nil }),
-		"empty store":     broken(func(d *snapshot.Domain) { d.Mutual.Trust = store() }),
-		"no ticket key":   broken(func(d *snapshot.Domain) { d.TicketKey = [32]byte{} }),
-		"upper-case name": broken(func(d *snapshot.Domain) { d.Name = "B.example.com" }),
-		"no API":          broken(func(d *snapshot.Domain) { d.Mappings[0].API = nil }),
-		"no stage":        broken(func(d *snapshot.Domain) { d.Mappings[0].Stage = nil }),
-		"unknown kind":    broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.Type = "MOCK" }),
-		"relative URI":    broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "/up" }),
-		"variable host":   broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://{h}/" }),
-		"variable port":   broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://h:{p}/" }),
-		"another scheme":  broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "file:///etc/passwd" }),
-		"open brace":      broken(func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://h/{p" }),
-		"default not last": broken(func(d *snapshot.Domain) {
-			st := d.Mappings[0].Stage
-			st.Routes = append([]*snapshot.Route{route("$default", st.Routes[0].Integration)}, st.Routes...)
-		}),
-	} {
-		if err := w.edge.Publish(snapshotOf(d)); err == nil || !strings.Contains(err.Error(), ".example.com") && !strings.Contains(err.Error(), "api1234567") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if err := w.edge.Publish(nil); err == nil {
+	if _, err := w.edge.Publish(nil); err == nil {
 		t.Error("nil was published")
 	}
-	w.wantStatus(w.ask(w.dial(w.config("a.example.com", nil)), get("a.example.com", "/hello")), 200, "hello")
+	// A wildcard that asks for no certificate stands by for every name.
+	wild := w.domain("*.example.com", nil, route("$default", toHTTP(up.url)))
+	wild.Mappings[0].API.ID, wild.Mappings[0].API.Host = "wild", ""
+	good := w.domain("a.example.com", nil, route("GET /hello", toHTTP(up.url)))
+	good.Mappings[0].API.ID, good.Mappings[0].API.Host = "good", ""
+	trusted := root(t, "R")
+	cert := trusted.client(t, "c").tls()
+	const (
+		closed = iota // no handshake
+		fails         // 500
+		serves        // another route does
+	)
+	for name, c := range map[string]struct {
+		change func(*snapshot.Domain)
+		want   int
+	}{
+		"unavailable":     {func(d *snapshot.Domain) { d.Unavailable = "its trust store cannot be read" }, closed},
+		"no certificate":  {func(d *snapshot.Domain) { d.Certificate = nil }, closed},
+		"no private key":  {func(d *snapshot.Domain) { d.Certificate.PrivateKey = nil }, closed},
+		"no trust store":  {func(d *snapshot.Domain) { d.Mutual.Trust = nil }, closed},
+		"empty store":     {func(d *snapshot.Domain) { d.Mutual.Trust = store() }, closed},
+		"no ticket key":   {func(d *snapshot.Domain) { d.TicketKey = [32]byte{} }, closed},
+		"upper-case name": {func(d *snapshot.Domain) { d.Name = "B.example.com" }, closed},
+		"no API":          {func(d *snapshot.Domain) { d.Mappings[0].API = nil }, closed},
+		"no stage":        {func(d *snapshot.Domain) { d.Mappings[0].Stage = nil }, closed},
+		"unknown kind":    {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.Type = "MOCK" }, fails},
+		"relative URI":    {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "/up" }, fails},
+		"variable host":   {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://{h}/" }, fails},
+		"variable port":   {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://h:{p}/" }, fails},
+		"another scheme":  {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "file:///etc/passwd" }, fails},
+		"open brace":      {func(d *snapshot.Domain) { d.Mappings[0].Stage.Routes[0].Integration.URI = "http://h/{p" }, fails},
+		"default not last": {func(d *snapshot.Domain) {
+			st := d.Mappings[0].Stage
+			st.Routes = append([]*snapshot.Route{route("$default", st.Routes[0].Integration)}, st.Routes...)
+		}, fails},
+		"a broken route beside": {func(d *snapshot.Domain) {
+			st := d.Mappings[0].Stage
+			st.Routes = append(st.Routes, route("GET /other", &snapshot.Integration{ID: "o", Type: snapshot.HTTPProxy, URI: "ftp://h/"}))
+		}, serves},
+		"an API below a path": {func(d *snapshot.Domain) { // must not fall to the API above it
+			api := w.api("broken0000", route("GET /x", &snapshot.Integration{Type: "MOCK"}))
+			d.Mappings = append([]snapshot.Mapping{{Segments: []string{"hello"}, API: api, Stage: api.Stages["$default"]}}, d.Mappings...)
+		}, fails},
+	} {
+		d := w.domain("b.example.com", store(trusted), route("GET /hello", toHTTP(up.url)))
+		c.change(d)
+		s := snapshotOf(wild, good)
+		s.Domains["b.example.com"] = d
+		problems, err := w.edge.Publish(s)
+		if err != nil || len(problems) == 0 != (d.Unavailable != "") {
+			t.Errorf("%s: %v, %v", name, problems, err)
+		}
+		w.wantStatus(w.ask(w.dial(w.config("a.example.com", nil)), get("a.example.com", "/hello")), 200, "hello")
+		w.wantStatus(w.ask(w.dial(w.config("c.example.com", nil)), get("c.example.com", "/hello")), 200, "hello")
+		if c.want == closed {
+			for _, cert := range []*tls.Certificate{nil, cert} {
+				if conn, err := tls.Dial("tcp", w.addr, w.config("b.example.com", cert)); err == nil {
+					conn.Close()
+					t.Errorf("%s: the handshake succeeded", name)
+				}
+			}
+			if r := w.ask(w.dial(w.config("c.example.com", nil)), get("b.example.com", "/hello")); r.status != 421 {
+				t.Errorf("%s: Host of the broken domain on a connection to another: %d", name, r.status)
+			}
+			continue
+		}
+		w.wantStatus(w.ask(w.dial(w.config("b.example.com", cert)), get("b.example.com", "/hello")), map[int]int{fails: 500, serves: 200}[c.want], "")
+	}
 }
 
 // Requests that were sent before the handshake's refusal was read are not served.

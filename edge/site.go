@@ -19,8 +19,11 @@ type view struct {
 	wildcard  map[string]*site         // "*.example.com" under "example.com"
 	endpoints map[string]*snapshot.API // default endpoints by host name
 	fallback  *site                    // for default endpoints; nil: none is served
+	closed    map[string]bool          // names of domains that cannot be served, which nothing else may stand in for
+	broken    map[*snapshot.API]bool   // APIs that cannot be served
 	proxies   map[*snapshot.Integration]*proxy
 	upstreams map[upstreamKey]*upstream
+	problems  []Problem
 }
 
 // A site is what the SNI of a connection leads to: a custom domain, or all
@@ -35,7 +38,7 @@ type site struct {
 // site finds what serves an SNI in normal form; nil if nothing does. A client
 // that sends none gets the default endpoints, as on AWS.
 func (v *view) site(sni string) *site {
-	if v == nil {
+	if v == nil || v.closed[sni] {
 		return nil
 	}
 	if s := v.exact[sni]; s != nil {
@@ -65,46 +68,57 @@ func (v *view) serves(s *site, sni, host string) bool {
 	return v.site(host) == s
 }
 
-// compile checks a snapshot and prepares it. From before it takes over what
-// has not changed: verified chains and pools of backend connections.
-func (e *Edge) compile(s *snapshot.Snapshot, before *view) (*view, error) {
-	if s == nil {
-		return nil, fmt.Errorf("no snapshot")
-	}
+// compile checks a snapshot and prepares what of it can be served. From before
+// it takes over what has not changed: verified chains and pools of backend connections.
+func (e *Edge) compile(s *snapshot.Snapshot, before *view) *view {
 	v := &view{
 		revision:  s.Revision,
 		exact:     map[string]*site{},
 		wildcard:  map[string]*site{},
 		endpoints: map[string]*snapshot.API{},
+		closed:    map[string]bool{},
+		broken:    map[*snapshot.API]bool{},
 		proxies:   map[*snapshot.Integration]*proxy{},
 		upstreams: map[upstreamKey]*upstream{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.APIs)) {
 		api := s.APIs[id]
-		if err := e.compileAPI(v, api); err != nil {
-			return nil, fmt.Errorf("API %s: %w", id, err)
+		if !e.serveAPI(v, id, api) {
+			continue
 		}
 		if host := normalName(api.Host); host != "" {
 			if other := v.endpoints[host]; other != nil && other != api {
-				return nil, fmt.Errorf("APIs %s and %s have the same default endpoint %s", other.ID, id, host)
+				v.problem("API "+id, fmt.Errorf("API %s has the same default endpoint %s", other.ID, host))
+				continue
 			}
 			v.endpoints[host] = api
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Domains)) {
-		if err := e.compileDomain(v, before, name, s.Domains[name]); err != nil {
-			return nil, fmt.Errorf("domain %s: %w", name, err)
+		switch d := s.Domains[name]; {
+		case d != nil && d.Unavailable != "": // known to whoever made the snapshot
+			v.closed[normalName(name)] = true
+		default:
+			if err := e.compileDomain(v, before, name, d); err != nil {
+				v.problem("domain "+name, err)
+				v.closed[normalName(name)] = true
+			}
 		}
 	}
 	if s.Default != nil {
 		certificate, err := checkCertificate(s.Default)
 		if err != nil {
-			return nil, fmt.Errorf("default endpoints: %w", err)
+			v.problem("default endpoints", err)
+			return v
 		}
 		v.fallback = &site{tls: e.tlsConfig(certificate, false)}
 		v.fallback.tls.SetSessionTicketKeys([][32]byte{ticketKey(e.defaultKey, "", nil)})
 	}
-	return v, nil
+	return v
+}
+
+func (v *view) problem(resource string, err error) {
+	v.problems = append(v.problems, Problem{resource, err})
 }
 
 func (e *Edge) compileDomain(v, before *view, name string, d *snapshot.Domain) error {
@@ -140,11 +154,10 @@ func (e *Edge) compileDomain(v, before *view, name string, d *snapshot.Domain) e
 		if len(m.Segments) == 0 && i != len(d.Mappings)-1 {
 			return fmt.Errorf("API mapping %d, for every path, is not the last one", i)
 		}
-		if err := e.compileAPI(v, m.API); err != nil {
-			return fmt.Errorf("API mapping %d: API %s: %w", i, m.API.ID, err)
-		}
-		if err := e.compileStage(v, m.Stage); err != nil {
-			return fmt.Errorf("API mapping %d: stage %s: %w", i, m.Stage.Name, err)
+		if e.serveAPI(v, m.API.ID, m.API) && m.API.Stages[m.Stage.Name] != m.Stage {
+			if err := e.compileStage(v, m.API, m.Stage); err != nil {
+				return fmt.Errorf("API mapping %d: stage %s: %w", i, m.Stage.Name, err)
+			}
 		}
 	}
 	if parent, ok := wildcardParent(name); ok && name[:len(name)-len(parent)] == "*." {
@@ -182,22 +195,38 @@ func (v *view) named(name string) *site {
 	return nil
 }
 
+// serveAPI prepares an API, once, and reports whether it can be served. From a
+// broken one nothing is served, for a route that is left out would have its
+// requests fall to another one.
+func (e *Edge) serveAPI(v *view, id string, api *snapshot.API) bool {
+	if broken, known := v.broken[api]; known {
+		return !broken
+	}
+	err := e.compileAPI(v, api)
+	if err != nil {
+		v.problem("API "+id, err)
+	}
+	v.broken[api] = err != nil
+	return err == nil
+}
+
 func (e *Edge) compileAPI(v *view, api *snapshot.API) error {
 	if api == nil {
 		return fmt.Errorf("it is nil")
 	}
-	for name, stage := range api.Stages {
+	for _, name := range slices.Sorted(maps.Keys(api.Stages)) {
+		stage := api.Stages[name]
 		if stage == nil {
 			return fmt.Errorf("stage %s is nil", name)
 		}
-		if err := e.compileStage(v, stage); err != nil {
+		if err := e.compileStage(v, api, stage); err != nil {
 			return fmt.Errorf("stage %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func (e *Edge) compileStage(v *view, stage *snapshot.Stage) error {
+func (e *Edge) compileStage(v *view, api *snapshot.API, stage *snapshot.Stage) error {
 	for i, r := range stage.Routes {
 		if err := checkRoute(r, i == len(stage.Routes)-1); err != nil {
 			return fmt.Errorf("route %d: %w", i, err)
@@ -207,8 +236,9 @@ func (e *Edge) compileStage(v *view, stage *snapshot.Stage) error {
 			continue
 		}
 		p, err := e.compileProxy(v, in)
-		if err != nil {
-			return fmt.Errorf("route %s: integration %s: %w", r.Key, in.ID, err)
+		if err != nil { // find answers 500 where there is no proxy
+			v.problem("API "+api.ID, fmt.Errorf("stage %s: route %s: integration %s: %w", stage.Name, r.Key, in.ID, err))
+			continue
 		}
 		v.proxies[in] = p
 	}

@@ -30,6 +30,7 @@ type Domain struct {
 	Mutual      *Mutual          // nil: no client certificate is asked for
 	Mappings    []Mapping        // longest key first; the empty key, if any, last
 	TicketKey   [32]byte         // session tickets of this domain only; changes when Mutual does
+	Unavailable string           // not empty: why the domain cannot be served; handshakes for its name fail, whatever else is set
 }
 
 // Mutual is mutual TLS on a domain.
