@@ -242,11 +242,13 @@ func (n *Node) publishGateway(ctx context.Context, r store.Revision) error {
 	for _, p := range problems {
 		n.config.Logger.Error("not served", "resource", p.Resource, "error", p.Err)
 	}
-	fallback, err := n.defaultCertificate(ctx, apis)
-	if err != nil {
+	// Without a certificate of their own default endpoints cannot be served.
+	// That holds nothing else up, and is tried again.
+	fallback, failed := n.defaultCertificate(ctx, apis)
+	if _, err := n.edge.Publish(&snapshot.Snapshot{Revision: uint64(r), Domains: domains, APIs: apis, Default: fallback}); err != nil {
 		return err
 	}
-	return n.edge.Publish(&snapshot.Snapshot{Revision: uint64(r), Domains: domains, APIs: apis, Default: fallback})
+	return failed
 }
 
 func (n *Node) publishZones(ctx context.Context, r store.Revision) error {
@@ -356,6 +358,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 		Store: n.store, Now: n.config.Now, Logger: n.config.Logger.With("part", "jobs"), Holder: "node",
 		Jobs: []jobs.Job{
 			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
+			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
 			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
 		},

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -59,7 +60,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	}
 	n.objects = objects.New(objects.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.authority = authority.New(authority.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
+		Store: n.store, Sealer: sealer, Objects: n.objects, Buckets: buckets{n.objects}, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{
@@ -116,6 +117,17 @@ func (s serverCertificates) ServerCertificate(ctx context.Context, arn string) (
 		out.TLS = &c
 	}
 	return out, nil
+}
+
+// buckets lets authorities write their CRLs as the bucket's policy says.
+type buckets struct{ objects *objects.Service }
+
+func (b buckets) CheckDelivery(ctx context.Context, d authority.Delivery) (region, lacking string, err error) {
+	return b.objects.CheckDelivery(ctx, objects.Delivery(d))
+}
+
+func (b buckets) Deliver(ctx context.Context, d authority.Delivery, contentType string, body io.Reader, size int64) (lacking string, err error) {
+	return b.objects.Deliver(ctx, objects.Delivery(d), contentType, body, size)
 }
 
 // invoker lets the edge invoke functions as API Gateway does: the function's

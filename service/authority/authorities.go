@@ -111,9 +111,6 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 	if r.Storage, err = storageStandard(r.Region, in.KeyStorageSecurityStandard); err != nil {
 		return nil, err
 	}
-	if err := checkRevocation(in.RevocationConfiguration); err != nil {
-		return nil, err
-	}
 	if v := in.RevocationConfiguration; v != nil {
 		if r.OCSP, err = parseOCSP(v.OcspConfiguration); err != nil {
 			return nil, err
@@ -127,6 +124,11 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 		return nil, err
 	}
 	r.ID = id.String()
+	if v := in.RevocationConfiguration; v != nil { // last: it asks the bucket, in the authority's name
+		if r.CRL, err = s.parseCRL(ctx, r, v.CrlConfiguration); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
 }
 
@@ -171,25 +173,6 @@ func checkAlgorithms(key keys.Algorithm, signing pki.Algorithm) error {
 	return invalidArgs("the signing algorithm %s does not fit a key of algorithm %s; use %s", signing, key, strings.Join(names, ", "))
 }
 
-// checkRevocation takes a CrlConfiguration in its disabled form only. AWS
-// demands that a disabled part says nothing but Enabled=false.
-func checkRevocation(in *types.RevocationConfiguration) error {
-	if in == nil {
-		return nil
-	}
-	if crl := in.CrlConfiguration; crl != nil {
-		if aws.ToBool(crl.Enabled) {
-			return invalidArgs("CRLs are not built in this version of Countersign: pass CrlConfiguration {\"Enabled\": false}, or leave it out")
-		}
-		if crl.S3BucketName != nil || crl.CustomCname != nil || crl.CustomPath != nil || crl.ExpirationInDays != nil ||
-			crl.CrlType != "" || crl.S3ObjectAcl != "" || crl.CrlDistributionPointExtensionConfiguration != nil {
-			return invalidArgs("CrlConfiguration with Enabled=false must not have any other member")
-		}
-	}
-	_, err := parseOCSP(in.OcspConfiguration)
-	return err
-}
-
 // DescribeCertificateAuthority answers all that is known of an authority,
 // deleted ones in their restoration window among them.
 func (s *Service) DescribeCertificateAuthority(ctx context.Context, in *acmpca.DescribeCertificateAuthorityInput) (*acmpca.DescribeCertificateAuthorityOutput, error) {
@@ -225,7 +208,7 @@ func (s *Service) describe(r *record) (*types.CertificateAuthority, error) {
 			CsrExtensions:    r.CSRExtensions,
 		},
 		RevocationConfiguration: &types.RevocationConfiguration{
-			CrlConfiguration:  &types.CrlConfiguration{Enabled: aws.Bool(false)},
+			CrlConfiguration:  r.CRL.describe(),
 			OcspConfiguration: r.OCSP.describe(),
 		},
 		KeyStorageSecurityStandard: types.KeyStorageSecurityStandard(r.Storage),
@@ -303,14 +286,11 @@ func (s *Service) ListCertificateAuthorities(ctx context.Context, in *acmpca.Lis
 	return out, nil
 }
 
-// UpdateCertificateAuthority enables or disables an authority, or OCSP for it:
-// certificates issued from then on name the responder. Setting the status it has
-// already is a success that changes nothing.
+// UpdateCertificateAuthority enables or disables an authority, or OCSP or CRLs
+// for it: certificates issued from then on name the responder and their list.
+// Setting the status it has already is a success that changes nothing.
 func (s *Service) UpdateCertificateAuthority(ctx context.Context, in *acmpca.UpdateCertificateAuthorityInput) (*acmpca.UpdateCertificateAuthorityOutput, error) {
 	return &acmpca.UpdateCertificateAuthorityOutput{}, s.update(ctx, in.CertificateAuthorityArn, func(r *record) error {
-		if err := checkRevocation(in.RevocationConfiguration); err != nil {
-			return err
-		}
 		status, err := r.status(s.now())
 		if err != nil {
 			return err
@@ -318,9 +298,20 @@ func (s *Service) UpdateCertificateAuthority(ctx context.Context, in *acmpca.Upd
 		if status != active && status != disabled {
 			return invalidState("certificate authority %s is %s; only an ACTIVE or DISABLED one can be updated", r.arn(), status)
 		}
-		if v := in.RevocationConfiguration; v != nil && v.OcspConfiguration != nil { // what is left out stays as it is
-			if r.OCSP, err = parseOCSP(v.OcspConfiguration); err != nil {
-				return err
+		if v := in.RevocationConfiguration; v != nil { // what is left out stays as it is
+			if v.OcspConfiguration != nil {
+				if r.OCSP, err = parseOCSP(v.OcspConfiguration); err != nil {
+					return err
+				}
+			}
+			if v.CrlConfiguration != nil {
+				crl, err := s.parseCRL(ctx, r, v.CrlConfiguration)
+				if err != nil {
+					return err
+				}
+				if !crl.equal(r.CRL) {
+					r.CRL, r.also = crl, (&store.Batch{}).Put(KindCRLDue, r.key(), []byte("{}")).Ops
+				}
 			}
 		}
 		switch in.Status {

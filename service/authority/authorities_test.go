@@ -165,7 +165,7 @@ func TestCreateRefuses(t *testing.T) {
 		}, "InvalidArgsException", "A certificate authority cannot be created in this region with the specified security standard."},
 		"crl": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.RevocationConfiguration = &types.RevocationConfiguration{CrlConfiguration: &types.CrlConfiguration{Enabled: aws.Bool(true)}}
-		}, "InvalidArgsException", "CRLs are not built"},
+		}, "InvalidArgsException", "must have an S3BucketName"},
 		"ocsp": {func(in *acmpca.CreateCertificateAuthorityInput) {
 			in.RevocationConfiguration = &types.RevocationConfiguration{OcspConfiguration: &types.OcspConfiguration{
 				Enabled: aws.Bool(true), OcspCustomCname: aws.String("http://ocsp.example.com")}}
@@ -438,7 +438,7 @@ func TestStatusFollowsUpdatesAndTheClock(t *testing.T) {
 	leaf := b.issue(t, leafInput(ca, leafCSR(t, "x")))
 	_, err = b.UpdateCertificateAuthority(ctx, &acmpca.UpdateCertificateAuthorityInput{CertificateAuthorityArn: &ca,
 		RevocationConfiguration: &types.RevocationConfiguration{CrlConfiguration: &types.CrlConfiguration{Enabled: aws.Bool(true), ExpirationInDays: aws.Int32(7)}}})
-	wantError(t, err, "InvalidArgsException", "CRLs are not built")
+	wantError(t, err, "InvalidArgsException", "must have an S3BucketName")
 	_, err = b.UpdateCertificateAuthority(ctx, &acmpca.UpdateCertificateAuthorityInput{CertificateAuthorityArn: &ca, Status: types.CertificateAuthorityStatusExpired})
 	wantError(t, err, "InvalidArgsException", "EXPIRED cannot be set")
 

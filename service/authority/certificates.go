@@ -49,6 +49,10 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 		if err := s.remember(b, t, name); err != nil {
 			return nil, err
 		}
+		list, err := s.startCRL(ctx, b, r, row)
+		if err != nil {
+			return nil, err
+		}
 		_, err = s.store.Commit(ctx, b)
 		switch {
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
@@ -57,6 +61,9 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 			continue // the token was used meanwhile, or the serial before: next time it is answered, or another
 		case err != nil:
 			return nil, err
+		}
+		if list != "" {
+			s.startedCRLs.Store(list, nil)
 		}
 		if _, err := s.sign(ctx, r, row); err != nil {
 			// It is issued all the same: GetCertificate signs what was recorded.
@@ -128,6 +135,9 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 	}
 	if issuance.Serial, err = pki.NewSerial(s.rand); err != nil {
 		return none, err
+	}
+	if !template.IsRoot() {
+		issuance.CRLURL = r.CRL.point(r.ID, store.Serial(issuance.Serial))
 	}
 	tbs, err := issuance.TBS()
 	if err != nil {

@@ -11,9 +11,12 @@
 // [Service.OCSP] is the responder. It signs with the authority's own key, on
 // demand, and shows a revocation at once; see docs/decisions/030.
 //
-// Not built yet, and refused by name where a request asks for it: CRLs
-// (CrlConfiguration must be absent or disabled; certificates can be
-// revoked, and the gateway of this node heeds it at once), sharing between
+// CRLs are records of their own, one for each list: [Service.PublishCRLs], a job,
+// writes what is due into the bucket, within seconds of a revocation and again at
+// half of a list's life. See docs/decisions/020. The gateway of this node heeds
+// a revocation at once, whatever lists say.
+//
+// Not built yet, and refused by name where a request asks for it: sharing between
 // accounts (resource policies are checked and kept, but let nobody in), ML-DSA
 // and SM2.
 //
@@ -26,5 +29,9 @@
 //   - A new certificate may be imported while DISABLED; the authority is ACTIVE then.
 //   - A second audit report within 30 minutes is an InvalidStateException, while
 //     the first is being written a RequestInProgressException.
+//   - A CRL without ExpirationInDays is good for 7 days, as AWS's console proposes.
+//   - With a CustomPath, a complete CRL is <CustomPath>/<uuid>.crl; a partition without
+//     one is crl/<uuid>/<GUID>.crl.
+//   - Reason UNSPECIFIED has no reasonCode in a CRL (RFC 5280 section 5.3.1).
 //   - An authority of another account or Region is a ResourceNotFoundException.
 package authority

@@ -24,6 +24,13 @@ const (
 	// It outlives the authority: what a deleted one has revoked stays revoked.
 	KindIssuer = "acm-pca/issuer"
 
+	// KindCRLDue: lists to be written soon, key <account>/<region>/<id> for all of an authority's,
+	// or with /<list> behind it. PublishCRLs works it off.
+	KindCRLDue = "acm-pca/crl-due"
+
+	kindCRL       = "acm-pca/crl"        // see crlState
+	kindCRLCursor = "acm-pca/crl-cursor" // how far PublishCRLs has read the feed of revocations
+
 	kindToken = "acm-pca/token" // idempotency tokens, see tokenKey
 )
 
@@ -72,9 +79,11 @@ type record struct {
 	Tags        []tag        `json:",omitempty"` // by key
 	Permissions []permission `json:",omitempty"` // by principal and account
 	OCSP        *ocspConfig  `json:",omitempty"` // nil: disabled
+	CRL         *crlConfig   `json:",omitempty"` // nil: disabled
 	Imported    bool         `json:",omitempty"` // with its key, from another installation, at CreatedAt
 	Policy      string       `json:",omitempty"` // resource policy, as it was put
 
+	also     []store.Op // written together with the record
 	revision store.Revision
 	stored   []byte // as it was read; nil when it was not
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +26,7 @@ type Config struct {
 	Store   store.Store
 	Sealer  *keys.Sealer
 	Objects Objects
+	Buckets Buckets // for CRLs; nil: none can be enabled
 	// Generate makes private keys, a keys.Pool's for one; nil: keys.Generate with Rand.
 	Generate func(keys.Algorithm) (crypto.Signer, error)
 	Now      func() time.Time
@@ -45,11 +47,14 @@ type Service struct {
 	objects  Objects
 	signers  signers
 	ocsp     responder
+	buckets  Buckets
+
+	startedCRLs sync.Map // keys of kindCRL that are in the store, so that issuing need not look
 }
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, sealer: cfg.Sealer, objects: cfg.Objects, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
+	s := &Service{store: cfg.Store, sealer: cfg.Sealer, objects: cfg.Objects, buckets: cfg.Buckets, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
 	// Records hold UTC: what is answered must not depend on where a node stands.
 	s.now = func() time.Time { return cfg.Now().UTC() }
 	s.ocsp.slots = newSlots()
@@ -139,9 +144,9 @@ func concurrent(name *string) error {
 // replace is a batch that writes r, encoded as value, over the revision it was read at.
 func (r *record) replace(value []byte) *store.Batch {
 	// A deleted authority is swept with its key when its window closes.
-	return &store.Batch{Ops: []store.Op{store.PutOp{
+	return &store.Batch{Ops: append([]store.Op{store.PutOp{
 		Kind: KindAuthority, Key: r.key(), Value: value, Was: r.revision, Expires: r.RestorableUntil,
-	}}}
+	}}, r.also...)}
 }
 
 // notDeleted is the rule of the operations on tags and permissions.
