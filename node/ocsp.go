@@ -25,7 +25,6 @@ import (
 const (
 	ocspRequestType  = "application/ocsp-request"
 	ocspResponseType = "application/ocsp-response"
-	ocspBodyTime     = 10 * time.Second // for a client to send its request
 
 	// ocspFresh is how long caches between here and the client may keep an answer,
 	// which is how much later than the responder they may show a revocation.
@@ -140,8 +139,6 @@ func (h *ocspHandler) serve(w http.ResponseWriter, r *http.Request, id, rest str
 			http.Error(w, "an OCSP request has the media type "+ocspRequestType, http.StatusUnsupportedMediaType)
 			return
 		}
-		// The socket has a clock of its own, so this is no date.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ocspBodyTime))
 		der, err = io.ReadAll(http.MaxBytesReader(w, r.Body, pki.MaxOCSPRequest))
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")

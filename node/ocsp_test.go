@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
+	"github.com/miekg/dns"
 	"golang.org/x/crypto/ocsp"
 )
 
@@ -280,5 +281,26 @@ func TestOCSPOverHTTPWithOpenSSL(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), "Response verify OK") || !strings.Contains(string(out), leaf+": good") || strings.Contains(string(out), "WARNING") {
 			t.Errorf("%s: %v\n%s", what, err, out)
 		}
+	}
+}
+
+// The name server of a node that is told where its endpoint is leads clients of
+// a certificate's OCSP URL there.
+func TestOCSPName(t *testing.T) {
+	t.Parallel()
+	n, err := Start(t.Context(), Config{Data: t.TempDir(), Listen: "127.0.0.1:0", GatewayListen: "127.0.0.1:0", DNSListen: "127.0.0.1:0",
+		EndpointAddresses: []string{"127.0.0.66"}, Now: time.Now, Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for _, name := range []string{ocspName + ".", "bucket.s3.eu-west-1.amazonaws.com."} {
+		got, err := dns.Exchange(new(dns.Msg).SetQuestion(name, dns.TypeA), n.Endpoints().DNS)
+		if err != nil || len(got.Answer) != 1 || !strings.HasSuffix(got.Answer[0].String(), "127.0.0.66") {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if _, err := Start(t.Context(), Config{Data: t.TempDir(), EndpointAddresses: []string{"endpoint"}, Now: time.Now, Rand: rand.Reader}); err == nil || !strings.Contains(err.Error(), "--endpoint-addresses") {
+		t.Errorf("an address that is none: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package authority
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/big"
@@ -262,22 +261,15 @@ func (s *Service) ocspIssuers(ctx context.Context) (*ocspIssuers, error) {
 		return nil, err
 	}
 	for _, one := range all {
-		r, err := decode(one)
+		ca, err := newOCSPIssuer(one)
 		if err != nil {
-			return nil, err
+			// It has no answers then, but all others do.
+			s.log.ErrorContext(ctx, "OCSP passes an authority over", "authority", one.Key, "err", err)
 		}
-		if r.OCSP == nil || r.Certificate == nil || r.State != active && r.State != disabled { // EXPIRED is stored as one of them
+		if ca == nil {
 			continue
 		}
-		own, err := x509.ParseCertificate(r.Certificate)
-		if err != nil {
-			return nil, fmt.Errorf("parse the certificate of %s: %w", r.arn(), err)
-		}
-		issuer, err := pki.NewOCSPIssuer(own)
-		if err != nil {
-			return nil, err
-		}
-		ca := &ocspIssuer{r, issuer}
+		r, issuer := ca.record, ca.issuer
 		made.byID[r.ID] = ca
 		for _, k := range issuer.Keys() {
 			made.byIssuer[k] = ca
@@ -288,6 +280,26 @@ func (s *Service) ocspIssuers(ctx context.Context) (*ocspIssuers, error) {
 	}
 	o.issuers.Store(made)
 	return made, nil
+}
+
+// newOCSPIssuer reads an authority; nil: OCSP does not answer for it.
+func newOCSPIssuer(from store.Record) (*ocspIssuer, error) {
+	r, err := decode(from)
+	if err != nil {
+		return nil, err
+	}
+	if r.OCSP == nil || r.Certificate == nil || r.State != active && r.State != disabled { // EXPIRED is stored as one of them
+		return nil, nil
+	}
+	own, err := r.certificate()
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := pki.NewOCSPIssuer(own)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate of %s: %w", r.arn(), err)
+	}
+	return &ocspIssuer{r, issuer}, nil
 }
 
 // OCSPHost tells whether requests for a host (in lower case, without a port)

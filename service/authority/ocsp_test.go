@@ -22,6 +22,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"countersign/pki"
+	"countersign/store"
 )
 
 func ocspOn(name string) *types.RevocationConfiguration {
@@ -481,6 +482,20 @@ func askWithOpenSSL(t *testing.T, openssl string, key types.KeyAlgorithm, signin
 				}
 			}
 		}
+	}
+}
+
+// TestOCSPPassesOver has one authority's record damaged: the others are answered for.
+func TestOCSPPassesOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ca, issuer := b.ocspRoot(t, nil)
+	leaf := b.leaf(t, ca, "client")
+	if _, err := b.store.Commit(t.Context(), new(store.Batch).Put(KindAuthority, testAccount+"/"+testRegion+"/damaged", []byte("{"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, r := b.ask(t, leaf, issuer); r.Status != ocsp.Good {
+		t.Errorf("got %+v", r)
 	}
 }
 
