@@ -248,7 +248,10 @@ func (n *Node) publishGateway(ctx context.Context, r store.Revision) error {
 	if _, err := n.edge.Publish(&snapshot.Snapshot{Revision: uint64(r), Domains: domains, APIs: apis, Default: fallback}); err != nil {
 		return err
 	}
-	return failed
+	if failed != nil {
+		return partial{failed}
+	}
+	return nil
 }
 
 func (n *Node) publishZones(ctx context.Context, r store.Revision) error {

@@ -22,6 +22,12 @@ type feed struct {
 	stale   bool           // make a snapshot even if nothing changed: the last attempt failed, or time has passed
 }
 
+// A partial error says that a snapshot was published without something that it
+// should have. It holds nothing up and is tried again.
+type partial struct{ error }
+
+func (p partial) Unwrap() error { return p.error }
+
 // A publisher follows the store's revision and keeps the data planes up to date:
 // revocations first, which are added to a set as they come, then whole snapshots of
 // what changed. Callers that must see the effect of what they wrote wait in settle.
@@ -52,10 +58,9 @@ func (p *publisher) start(ctx context.Context) error {
 		return err
 	}
 	for _, f := range p.feeds {
-		if err := f.publish(ctx, revision); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
+		if err := p.feed(ctx, f, revision); err != nil {
+			return err
 		}
-		f.shows = revision
 	}
 	p.shown = revision
 	return nil
@@ -86,11 +91,20 @@ func (p *publisher) run(ctx context.Context) {
 // certificates of the local root are renewed with them.
 const refresh = 12 * time.Hour
 
+// partialRetry is how long a snapshot that lacks something waits for the next.
+const partialRetry = 10 * time.Second
+
 func (p *publisher) wait(ctx context.Context) (store.Revision, error) {
 	p.mu.Lock()
 	after := p.shown
 	p.mu.Unlock()
-	waiting, cancel := context.WithTimeout(ctx, refresh)
+	limit := refresh
+	for _, f := range p.feeds {
+		if f.stale {
+			limit = partialRetry
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	revision, err := p.store.Wait(waiting, after)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
@@ -103,20 +117,17 @@ func (p *publisher) wait(ctx context.Context) (store.Revision, error) {
 }
 
 func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error {
+	var failed error // of one part, which is no reason to hold the others up
 	if p.store.Changed(store.KindRevocation) > p.revoked {
-		if err := p.readRevocations(ctx); err != nil {
-			return err
-		}
+		failed = p.readRevocations(ctx)
 	}
 	for _, f := range p.feeds {
-		if !f.stale && p.newest(f.kinds) <= f.shows {
-			continue
+		if f.stale || p.newest(f.kinds) > f.shows {
+			failed = errors.Join(failed, p.feed(ctx, f, revision))
 		}
-		err := f.publish(ctx, revision)
-		f.shows, f.stale = revision, err != nil
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
+	}
+	if failed != nil {
+		return failed
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,6 +137,21 @@ func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error 
 	return nil
 }
 
+// feed publishes a snapshot of the feed.
+func (p *publisher) feed(ctx context.Context, f *feed, revision store.Revision) error {
+	err := f.publish(ctx, revision)
+	f.shows, f.stale = revision, err != nil
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", f.name, err)
+	if errors.As(err, new(partial)) && ctx.Err() == nil {
+		p.log.Error("published, but not all of it", "error", err)
+		return nil
+	}
+	return err
+}
+
 func (p *publisher) newest(kinds []string) (newest store.Revision) {
 	for _, k := range kinds {
 		newest = max(newest, p.store.Changed(k))
@@ -133,29 +159,36 @@ func (p *publisher) newest(kinds []string) (newest store.Revision) {
 	return newest
 }
 
-// readRevocations adds what was revoked since the last time to the set.
+// readRevocations adds what was revoked since the last time to the set. A
+// revocation whose issuer cannot be found is an error, and is looked at again the next
+// time; those after it are added all the same.
 func (p *publisher) readRevocations(ctx context.Context) error {
 	const batch = 10_000
-	for {
-		rows, err := p.store.Revocations(ctx, p.revoked, batch)
+	var unknown error
+	for after := p.revoked; ; {
+		rows, err := p.store.Revocations(ctx, after, batch)
 		if err != nil {
 			return fmt.Errorf("read revocations: %w", err)
 		}
 		if len(rows) == 0 {
-			return nil
+			return unknown
 		}
 		byIssuer := map[authority.IssuerKey][][]byte{}
 		for _, r := range rows {
 			key, err := p.issuer(ctx, r.Authority)
 			if err != nil {
-				return err
+				unknown = err
+				continue
 			}
 			byIssuer[key] = append(byIssuer[key], r.Serial[:])
 		}
 		for key, serials := range byIssuer {
 			p.revocations.Add(key, serials...)
 		}
-		p.revoked = rows[len(rows)-1].Revision
+		after = rows[len(rows)-1].Revision
+		if unknown == nil {
+			p.revoked = after
+		}
 	}
 }
 

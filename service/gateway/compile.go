@@ -35,9 +35,10 @@ type parsedTrust struct {
 	live  bool // seen by the compilation under way
 }
 
-// Compile makes the data plane's view of all accounts and Regions. A domain
-// name that cannot be served safely (its certificate or its trust store cannot be
-// read) is left out, so that it fails closed, and is reported.
+// Compile makes the data plane's view of all accounts and Regions. One domain
+// name or API that cannot be served holds no other one up: it is reported, the
+// name is marked unavailable, so that it fails closed and no wildcard stands in for
+// it, and the API is left out, its mappings leading to a route that answers 500.
 func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map[string]*snapshot.API, []Problem, error) {
 	records, err := s.store.List(ctx, KindAPI, "", "", 0)
 	if err != nil {
@@ -48,7 +49,8 @@ func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map
 	for _, r := range records {
 		a, err := decode[api](r)
 		if err != nil {
-			return nil, nil, nil, err
+			problems = append(problems, Problem{"API record " + r.Key, err})
+			continue
 		}
 		compiled, err := s.compileAPI(ctx, a)
 		if err != nil {
@@ -65,15 +67,15 @@ func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map
 	domains := make(map[string]*snapshot.Domain, len(records))
 	for _, r := range records {
 		d, err := decode[domain](r)
-		if err != nil {
-			return nil, nil, nil, err
+		var compiled *snapshot.Domain
+		if err == nil {
+			compiled, err = s.compileDomain(ctx, d, apis)
 		}
-		compiled, err := s.compileDomain(ctx, d, apis)
-		if err != nil {
-			problems = append(problems, Problem{"domain name " + d.Name, err})
-			continue
+		if err != nil { // the key of a domain's record is its name
+			problems = append(problems, Problem{"domain name " + r.Key, err})
+			compiled = &snapshot.Domain{Name: r.Key, Unavailable: err.Error()}
 		}
-		domains[d.Name] = compiled
+		domains[r.Key] = compiled
 	}
 	maps.DeleteFunc(s.trust.parsed, func(_ string, p parsedTrust) bool { return !p.live })
 	for key, p := range s.trust.parsed {
@@ -100,6 +102,7 @@ func (s *Service) compileAPI(ctx context.Context, a api) (*snapshot.API, error) 
 		if err != nil {
 			return nil, fmt.Errorf("stage %s: %w", g.Name, err)
 		}
+		compiled.CORS = d.CORS.compile()
 		if compiled.Routes, err = compileRoutes(d); err != nil {
 			return nil, fmt.Errorf("stage %s: %w", g.Name, err)
 		}
@@ -160,11 +163,10 @@ func (s *Service) compileDomain(ctx context.Context, d domain, apis map[string]*
 		out.Mutual = &snapshot.Mutual{Trust: trust, URI: d.Mutual.URI, Version: orDefault(d.Mutual.Version, d.Mutual.SHA256)}
 	}
 	for _, m := range d.Mappings {
-		a := apis[m.API]
-		if a == nil || a.Stages[m.Stage] == nil || a.Account != d.Account || a.Region != d.Region {
-			continue // the API cannot be compiled, which is reported above; the path answers 403
+		c := unavailableMapping(d, m)
+		if a := apis[m.API]; a != nil && a.Stages[m.Stage] != nil && a.Account == d.Account && a.Region == d.Region {
+			c = snapshot.Mapping{API: a, Stage: a.Stages[m.Stage]}
 		}
-		c := snapshot.Mapping{API: a, Stage: a.Stages[m.Stage]}
 		if m.Key != "" {
 			c.Segments = strings.Split(m.Key, "/")
 		}
@@ -172,6 +174,15 @@ func (s *Service) compileDomain(ctx context.Context, d domain, apis map[string]*
 	}
 	slices.SortStableFunc(out.Mappings, func(x, y snapshot.Mapping) int { return len(y.Segments) - len(x.Segments) })
 	return out, nil
+}
+
+// unavailableMapping is for an API that cannot be compiled, which is reported
+// where it was tried. Its paths must not fall to a mapping of a shorter one.
+func unavailableMapping(d domain, m mapping) snapshot.Mapping {
+	stage := &snapshot.Stage{Name: m.Stage, Routes: []*snapshot.Route{{Key: "$default", Unavailable: "API " + m.API + " or its stage " + m.Stage + " cannot be served"}}}
+	return snapshot.Mapping{Stage: stage, API: &snapshot.API{
+		ID: m.API, Account: d.Account, Region: d.Region, DisableDefaultEndpoint: true, Stages: map[string]*snapshot.Stage{m.Stage: stage},
+	}}
 }
 
 func (s *Service) trustStore(ctx context.Context, d domain) (*pki.TrustStore, error) {

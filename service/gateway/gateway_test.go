@@ -370,7 +370,6 @@ func TestBadInput(t *testing.T) {
 		err              error
 	}{
 		{"websocket", "BadRequestException", "WEBSOCKET is not built", only(f.CreateApi(ctx, &apigatewayv2.CreateApiInput{Name: aws.String("x"), ProtocolType: v2.ProtocolTypeWebsocket}))},
-		{"cors", "BadRequestException", "corsConfiguration is not built", only(f.CreateApi(ctx, &apigatewayv2.CreateApiInput{Name: aws.String("x"), ProtocolType: v2.ProtocolTypeHttp, CorsConfiguration: &v2.Cors{}}))},
 		{"unknown api", "NotFoundException", "Invalid API identifier specified nope", only(f.GetApi(ctx, &apigatewayv2.GetApiInput{ApiId: aws.String("nope")}))},
 		{"api of another account", "NotFoundException", id, only(f.GetApi(as("111111111111", region), &apigatewayv2.GetApiInput{ApiId: &id}))},
 		{"timeout", "BadRequestException", "between 50 ms and 30000 ms", integrate(apigatewayv2.CreateIntegrationInput{IntegrationType: v2.IntegrationTypeHttpProxy, IntegrationUri: aws.String("http://x/"), TimeoutInMillis: aws.Int32(30001)})},
@@ -497,23 +496,47 @@ func TestMappingRacesStageDeletion(t *testing.T) {
 	}
 }
 
-// A domain name whose certificate is gone is not served, and says why; the
-// others are served.
-func TestCompileLeavesOutWhatIsBroken(t *testing.T) {
+// What cannot be served is reported and closed; the others are served. A path
+// whose API cannot be compiled does not fall to the mapping above it.
+func TestCompileKeepsTheOthers(t *testing.T) {
 	t.Parallel()
 	f, ctx := setUp(t)
 	f.domain(t, ctx, &v2.MutualTlsAuthenticationInput{TruststoreUri: aws.String("s3://trust/roots.pem")})
-	must(f.CreateDomainName(ctx, &apigatewayv2.CreateDomainNameInput{DomainName: aws.String("b.wild.example.com"), DomainNameConfigurations: []v2.DomainNameConfiguration{{CertificateArn: aws.String(issued)}}}))(t)
-	records := must(f.store.List(ctx, kindTrust, "", "", 0))(t)
-	if _, err := f.store.Commit(ctx, new(store.Batch).Delete(kindTrust, records[0].Key)); err != nil {
+	other := aws.String("b.wild.example.com")
+	must(f.CreateDomainName(ctx, &apigatewayv2.CreateDomainNameInput{DomainName: other, DomainNameConfigurations: []v2.DomainNameConfiguration{{CertificateArn: aws.String(issued)}}}))(t)
+	sound, broken := f.api(t, ctx), f.api(t, ctx)
+	for id, key := range map[string]string{sound: "", broken: "below"} {
+		must(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("$default"), AutoDeploy: aws.Bool(true)}))(t)
+		must(f.CreateApiMapping(ctx, &apigatewayv2.CreateApiMappingInput{DomainName: other, ApiId: &id, Stage: aws.String("$default"), ApiMappingKey: &key}))(t)
+	}
+	b := new(store.Batch).Delete(kindTrust, must(f.store.List(ctx, kindTrust, "", "", 0))(t)[0].Key)
+	for _, r := range must(f.store.List(ctx, KindAPI, "", "", 0))(t) {
+		if strings.HasSuffix(r.Key, broken) {
+			b.Replace(KindAPI, r.Key, []byte("not JSON"), r.Revision)
+		}
+	}
+	if _, err := f.store.Commit(ctx, b.Create(KindDomain, "c.example.com", []byte("not JSON"))); err != nil {
 		t.Fatal(err)
 	}
-	domains, _, problems, err := f.Compile(ctx)
-	if err != nil {
-		t.Fatal(err)
+	domains, apis, problems, err := f.Compile(ctx)
+	if err != nil || len(problems) != 3 {
+		t.Fatalf("%v, problems %v; want those of two domains and an API", err, problems)
 	}
-	if len(domains) != 1 || domains["b.wild.example.com"] == nil || len(problems) != 1 || !strings.Contains(problems[0].Resource, "api.example.com") {
-		t.Errorf("domains %v, problems %v; want only the sound one, and the other reported", domains, problems)
+	for _, name := range []string{"api.example.com", "c.example.com"} {
+		if d := domains[name]; d == nil || d.Unavailable == "" {
+			t.Errorf("%s: %+v; want it closed", name, d)
+		}
+	}
+	if apis[sound] == nil || apis[broken] != nil {
+		t.Errorf("APIs %v", apis)
+	}
+	d := domains[*other]
+	if d == nil || d.Unavailable != "" || len(d.Mappings) != 2 {
+		t.Fatalf("the sound domain: %+v", d)
+	}
+	below := d.Mappings[0]
+	if below.API.ID != broken || len(below.Segments) != 1 || len(below.Stage.Routes) != 1 || below.Stage.Routes[0].Unavailable == "" {
+		t.Errorf("the mapping to the broken API: %+v", below)
 	}
 }
 
