@@ -267,6 +267,9 @@ func (s *Service) GetCertificate(ctx context.Context, in *acmpca.GetCertificateI
 	if err != nil {
 		return nil, err
 	}
+	if len(row.TBS) == 0 { // see Adopt
+		return nil, notFound("Could not find certificate %s: only its serial number came with the certificate authority when it was imported", *in.CertificateArn)
+	}
 	der, err := s.sign(ctx, r, row)
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", *in.CertificateArn, err)
