@@ -11,6 +11,7 @@ func APIGatewayV2(s *gateway.Service) Service {
 		op("GetApis", s.GetApis),
 		op("UpdateApi", s.UpdateApi),
 		op("DeleteApi", s.DeleteApi),
+		op("DeleteCorsConfiguration", s.DeleteCorsConfiguration),
 		op("CreateRoute", s.CreateRoute),
 		op("GetRoute", s.GetRoute),
 		op("GetRoutes", s.GetRoutes),

@@ -22,6 +22,7 @@ func TestAPIGatewayV2(t *testing.T) {
 		"quick create": gatewayQuickCreate,
 		"domains":      gatewayDomains,
 		"tags":         gatewayTags,
+		"CORS":         gatewayCORS,
 		"refusals":     gatewayRefusals,
 	})
 }
@@ -197,6 +198,35 @@ func gatewayTags(s *system) {
 	must(s.gateway.TagResource(ctx, &apigatewayv2.TagResourceInput{ResourceArn: arn, Tags: map[string]string{"a": "1", "b": "2"}}))(t)
 	must(s.gateway.UntagResource(ctx, &apigatewayv2.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"a"}}))(t)
 	same(t, "tags", must(s.gateway.GetTags(ctx, &apigatewayv2.GetTagsInput{ResourceArn: arn}))(t).Tags, map[string]string{"b": "2"})
+}
+
+// Browsers are answered by the gateway as the API's configuration says, at once
+// and until it is deleted.
+func gatewayCORS(s *system) {
+	t, ctx := s.t, context.Background()
+	backend := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "of the backend")
+		fmt.Fprint(w, r.Method)
+	})
+	made := must(s.gateway.CreateApi(ctx, &apigatewayv2.CreateApiInput{
+		Name: aws.String("cors"), ProtocolType: gwtypes.ProtocolTypeHttp, Target: &backend, RouteKey: aws.String("GET /pets"),
+		CorsConfiguration: &gwtypes.Cors{AllowOrigins: []string{"https://app.test"}, AllowMethods: []string{"GET"}, MaxAge: aws.Int32(300)},
+	}))(t)
+	same(t, "configuration", made.CorsConfiguration.AllowOrigins, []string{"https://app.test"})
+	client := s.caller(nil)
+	ask := func(method, origin string) string {
+		t.Helper()
+		reply := client.send(method, defaultHost(*made.ApiId), "/pets", http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"GET"}})
+		return fmt.Sprint(reply.status, " ", reply.header.Get("Access-Control-Allow-Origin"), " ", reply.header.Get("Access-Control-Max-Age"))
+	}
+	same(t, "preflight", ask("OPTIONS", "https://app.test"), "204 https://app.test 300")
+	same(t, "preflight of another origin", ask("OPTIONS", "https://other.test"), "204  ")
+	same(t, "request", ask("GET", "https://app.test"), "200 https://app.test ")
+	must(s.gateway.UpdateApi(ctx, &apigatewayv2.UpdateApiInput{ApiId: made.ApiId, CorsConfiguration: &gwtypes.Cors{AllowOrigins: []string{"https://*"}}}))(t)
+	same(t, "preflight of another origin", ask("OPTIONS", "https://other.test"), "204 https://other.test ")
+	must(s.gateway.DeleteCorsConfiguration(ctx, &apigatewayv2.DeleteCorsConfigurationInput{ApiId: made.ApiId}))(t)
+	same(t, "preflight without configuration", ask("OPTIONS", "https://app.test"), "404  ")
+	same(t, "request without configuration", ask("GET", "https://app.test"), "200 of the backend ")
 }
 
 func gatewayRefusals(s *system) {

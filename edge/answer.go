@@ -14,6 +14,7 @@ type answer struct {
 }
 
 var (
+	answerPreflight     = answer{status: http.StatusNoContent}
 	answerBadRequest    = answer{status: http.StatusBadRequest, message: "Bad Request"}
 	answerForbidden     = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException"}
 	answerRefused       = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException", close: true}
@@ -29,9 +30,14 @@ var (
 	connectionCloseLine = []string{"close"}
 )
 
-// write sends the answer in the form of HTTP APIs: {"message":"…"}.
+// write sends the answer in the form of HTTP APIs, {"message":"…"}, unless its
+// status has no body.
 func (a answer) write(w http.ResponseWriter) {
 	h := w.Header()
+	if !bodyAllowed(a.status) {
+		w.WriteHeader(a.status)
+		return
+	}
 	h["Content-Type"] = contentTypeJSON
 	if a.errorType != "" {
 		h["X-Amzn-Errortype"] = []string{a.errorType}

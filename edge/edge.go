@@ -2,16 +2,16 @@
 // carries requests to HTTP backends and Lambda functions, as the regional
 // endpoints of Amazon API Gateway do for HTTP APIs (custom domain names with
 // mutual TLS, default endpoints, API mappings, stages, routes, the
-// integrations HTTP_PROXY and AWS_PROXY). It runs off an immutable
+// integrations HTTP_PROXY and AWS_PROXY, CORS). It runs off an immutable
 // [snapshot.Snapshot] and never waits for a database.
 //
 // What happens to a client, in the order of the files: server.go accepts the
 // connection and completes the handshake, tls.go picks the certificate by
 // SNI, client.go judges the client certificate, handler.go checks Host
-// against SNI and every request again, route.go finds the route, proxy.go and
-// function.go call the integration.
+// against SNI and every request again, cors.go answers browsers, route.go finds
+// the route, proxy.go and function.go call the integration.
 //
-// Left out so far: REST APIs, authorizers, CORS, parameter mapping, throttling,
+// Left out so far: REST APIs, authorizers, parameter mapping, throttling,
 // access logs in CLF, WebSockets, and of AWS's TLS_1_2 policy the CBC cipher
 // suites with SHA-256 and SHA-384, which crypto/tls does not have or does not
 // run in constant time.

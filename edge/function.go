@@ -70,8 +70,8 @@ func (x *exchange) invoke() *answer {
 func (x *exchange) send(r *result) {
 	h := x.w.Header()
 	for name, values := range r.header {
-		if !isHop(name) && name != "Apigw-Requestid" {
-			h[name] = values
+		if !isHop(name) {
+			x.copyHeader(h, name, values)
 		}
 	}
 	if bodyAllowed(r.status) {

@@ -130,6 +130,9 @@ func (x *exchange) find() *answer {
 	if x.stage.Name != defaultRoute {
 		x.stageURL = "/" + x.stage.Name + below
 	}
+	if x.stage.CORS != nil && x.cors(x.stage.CORS) {
+		return &answerPreflight
+	}
 	if x.route, x.params = routeFor(x.stage.Routes, x.r.Method, below); x.route == nil {
 		return &answerNotFound
 	}

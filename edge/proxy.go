@@ -233,10 +233,10 @@ func (x *exchange) copyResponse(r *http.Response, call *upstreamCall) {
 	h := x.w.Header()
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if isHop(name) || name == "Apigw-Requestid" || len(connection) > 0 && named(connection, name) {
+		if isHop(name) || len(connection) > 0 && named(connection, name) {
 			continue
 		}
-		h[name] = values
+		x.copyHeader(h, name, values)
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // net/http would guess one
@@ -253,6 +253,18 @@ func (x *exchange) copyResponse(r *http.Response, call *upstreamCall) {
 	x.w.WriteHeader(r.StatusCode)
 	if call.method != http.MethodHead && len(body) > 0 {
 		_, _ = x.w.Write(body) // a client that left is no error of ours
+	}
+}
+
+// copyHeader puts a header of the integration's answer into the gateway's, but
+// for those that the gateway answers for itself.
+func (x *exchange) copyHeader(h http.Header, name string, values []string) {
+	switch {
+	case name == "Apigw-Requestid", x.stage.CORS != nil && strings.HasPrefix(name, "Access-Control-"):
+	case name == "Vary" && len(h[name]) > 0: // cors has said something already
+		h[name] = append(h[name], values...)
+	default:
+		h[name] = values
 	}
 }
 

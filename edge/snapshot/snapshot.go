@@ -63,6 +63,18 @@ type Stage struct {
 	Name      string
 	Variables map[string]string // nil: none
 	Routes    []*Route          // in the order of selection (the most specific first), "$default" last
+	CORS      *CORS             // nil: the backends answer preflights
+}
+
+// CORS is what the gateway answers to browsers on behalf of a stage. Names of
+// headers and methods are valid tokens, or the one entry "*".
+type CORS struct {
+	Origins     []string // "https://app.example.com"; "https://*", "http://*" for every origin of the scheme; "*" for all
+	Methods     []string
+	Headers     []string
+	Expose      []string
+	Credentials bool
+	MaxAge      *int32 // seconds that a browser may keep the answer; nil: not said
 }
 
 // A Route pairs a route key with its integration. Gateway's compile.go parses

@@ -30,7 +30,7 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 	if in.ProtocolType != types.ProtocolTypeHttp {
 		return nil, notBuilt("protocolType " + string(in.ProtocolType))
 	}
-	if err := unsupportedAPI(in.ApiKeySelectionExpression, in.CorsConfiguration, in.CredentialsArn, in.RouteSelectionExpression, in.DisableSchemaValidation); err != nil {
+	if err := unsupportedAPI(in.ApiKeySelectionExpression, in.CredentialsArn, in.RouteSelectionExpression, in.DisableSchemaValidation); err != nil {
 		return nil, err
 	}
 	if in.RouteKey != nil && in.Target == nil {
@@ -38,6 +38,10 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 	}
 	if len(in.Tags) > maxTags {
 		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	}
+	c, err := newCORS(in.CorsConfiguration)
+	if err != nil {
+		return nil, err
 	}
 	id, err := s.newID(10)
 	if err != nil {
@@ -50,6 +54,7 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 		DisableDefaultEndpoint: aws.ToBool(in.DisableExecuteApiEndpoint),
 		IPAddressType:          orDefault(string(in.IpAddressType), string(types.IpAddressTypeIpv4)),
 		Tags:                   in.Tags,
+		CORS:                   c,
 	}
 	b := new(store.Batch)
 	if in.Target != nil {
@@ -99,12 +104,10 @@ func (s *Service) quickIntegration(target string) (integration, error) {
 }
 
 // unsupportedAPI refuses what this version would have to ignore.
-func unsupportedAPI(keySelection *string, cors *types.Cors, credentials, selection *string, skipValidation *bool) error {
+func unsupportedAPI(keySelection *string, credentials, selection *string, skipValidation *bool) error {
 	switch {
 	case keySelection != nil:
 		return badRequest("apiKeySelectionExpression is for WebSocket APIs only")
-	case cors != nil:
-		return notBuilt("corsConfiguration")
 	case aws.ToString(credentials) != "":
 		return notBuilt("credentialsArn")
 	case selection != nil && *selection != selectionExpression:
@@ -149,16 +152,24 @@ func (s *Service) GetApis(ctx context.Context, in *apigatewayv2.GetApisInput) (*
 // UpdateApi changes what the input names and leaves the rest. Target and
 // RouteKey change the parts that quick create made.
 func (s *Service) UpdateApi(ctx context.Context, in *apigatewayv2.UpdateApiInput) (*apigatewayv2.UpdateApiOutput, error) {
-	if err := unsupportedAPI(in.ApiKeySelectionExpression, in.CorsConfiguration, in.CredentialsArn, in.RouteSelectionExpression, in.DisableSchemaValidation); err != nil {
+	if err := unsupportedAPI(in.ApiKeySelectionExpression, in.CredentialsArn, in.RouteSelectionExpression, in.DisableSchemaValidation); err != nil {
 		return nil, err
 	}
-	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), in.Target != nil || in.RouteKey != nil, func(a *api, _ *store.Batch) error {
+	c, err := newCORS(in.CorsConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	deploys := in.Target != nil || in.RouteKey != nil || in.CorsConfiguration != nil
+	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), deploys, func(a *api, _ *store.Batch) error {
 		set(&a.Name, in.Name)
 		set(&a.Description, in.Description)
 		set(&a.Version, in.Version)
 		set(&a.DisableDefaultEndpoint, in.DisableExecuteApiEndpoint)
 		if in.IpAddressType != "" {
 			a.IPAddressType = string(in.IpAddressType)
+		}
+		if in.CorsConfiguration != nil {
+			a.CORS = c
 		}
 		return s.updateQuick(a, in.Target, in.RouteKey)
 	})
@@ -247,6 +258,7 @@ func (a api) sdk() types.Api {
 		RouteSelectionExpression: aws.String(selectionExpression), ApiKeySelectionExpression: aws.String("$request.header.x-api-key"),
 		CreatedDate: &a.Created, Description: optional(a.Description), Version: optional(a.Version),
 		DisableExecuteApiEndpoint: &a.DisableDefaultEndpoint, IpAddressType: types.IpAddressType(a.IPAddressType), Tags: orEmpty(a.Tags),
+		CorsConfiguration: a.CORS.sdk(),
 	}
 }
 

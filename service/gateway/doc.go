@@ -4,7 +4,7 @@
 // edge serves the traffic, from what compile.go makes of these records.
 //
 // Absent, and refused with an error that says so: WebSocket APIs, authorizers and
-// every authorization type but NONE, CORS configuration, VPC links, parameter
+// every authorization type but NONE, VPC links, parameter
 // mapping, access logs, throttling settings, routing rules, OpenAPI import and
 // export, edge-optimised endpoints and TLS 1.0.
 package gateway

@@ -39,6 +39,7 @@ type api struct {
 	IPAddressType          string
 	Created                time.Time
 	Tags                   map[string]string `json:",omitempty"`
+	CORS                   *cors             `json:",omitempty"`
 	Integrations           []integration
 	Routes                 []route
 	Stages                 []stage
@@ -82,6 +83,17 @@ type deployment struct {
 	Created      time.Time
 	Routes       []route
 	Integrations []integration
+	CORS         *cors `json:",omitempty"`
+}
+
+// cors is never changed once it is part of a record, because deployments share it.
+type cors struct {
+	Origins     []string `json:",omitempty"`
+	Methods     []string `json:",omitempty"`
+	Headers     []string `json:",omitempty"`
+	Expose      []string `json:",omitempty"`
+	Credentials bool     `json:",omitempty"`
+	MaxAge      *int32   `json:",omitempty"`
 }
 
 type domain struct {
