@@ -9,10 +9,9 @@
 //
 // Two thirds of it are about saying no. [TrustStore.Verify] builds the path
 // itself and judges every certificate by RFC 5280 and by the stricter rules of
-// the gateway; each refusal has a stable [Reason]. [ParseRequest],
-// [CheckIssuer] and [CheckImport] are the same for what a CA is asked to sign.
+// the gateway; each refusal has a stable [Reason]. [ParseRequest], [CheckKey],
+// [Issuance.Lint] and [CheckImport] are the same for what a CA is asked to sign.
 //
-// Left out: delta CRLs, RSASSA-PSS and ML-DSA signing, certificate
-// policy processing beyond what [TrustStore.Verify] says, and the passthrough
-// templates of ACM Private CA (their rows fit the table in template.go).
+// Left out: delta CRLs, ML-DSA and SM2, and certificate policy processing beyond
+// what [TrustStore.Verify] says.
 package pki

@@ -138,6 +138,7 @@ func (s *Service) prepare(ctx context.Context, r *record, in *acmpca.IssueCertif
 	}
 	if !template.IsRoot() {
 		issuance.CRLURL = r.CRL.point(r.ID, store.Serial(issuance.Serial))
+		issuance.OmitPoints = r.CRL != nil && r.CRL.Omit
 	}
 	tbs, err := issuance.TBS()
 	if err != nil {

@@ -221,3 +221,34 @@ func TestCSRExtensions(t *testing.T) {
 		wantError(t, err, "InvalidArgsException", "")
 	}
 }
+
+// TestOmittedPoints is the precedence of CRL distribution points: those of the
+// authority; where it keeps them back, those of the caller.
+func TestOmittedPoints(t *testing.T) {
+	t.Parallel()
+	b, _ := newCRLBench(t)
+	points := base64.StdEncoding.EncodeToString([]byte("\x30\x13\x30\x11\xa0\x0f\xa0\x0d\x86\x0bhttp://x/ab"))
+	for name, c := range map[string]struct {
+		config   *types.RevocationConfiguration
+		template string
+		want     string
+	}{
+		"none":               {nil, "EndEntityCertificate_APIPassthrough", ""},
+		"none, critical":     {nil, "BlankEndEntityCertificate_CriticalBasicConstraints_APIPassthrough", "http://x/ab"},
+		"own":                {crlOf("bucket"), "EndEntityCertificate_APIPassthrough", "http://bucket.s3"},
+		"own, critical":      {crlOf("bucket"), "BlankEndEntityCertificate_CriticalBasicConstraints_APIPassthrough", "http://bucket.s3"},
+		"omitted":            {crlOf("bucket", omit), "EndEntityCertificate_APIPassthrough", "http://x/ab"},
+		"omitted, not asked": {crlOf("bucket", omit), "EndEntityCertificate", ""},
+	} {
+		ca := b.revoking(t, c.config)
+		in := leafInput(ca, leafCSR(t, "leaf"))
+		in.TemplateArn = template1(c.template)
+		in.ApiPassthrough = &types.ApiPassthrough{Extensions: &types.Extensions{CustomExtensions: []types.CustomExtension{
+			{ObjectIdentifier: aws.String("2.5.29.31"), Value: aws.String(points)}}}}
+		text, _ := b.get(t, ca, b.issue(t, in))
+		got := strings.Join(parsePEM(t, text).CRLDistributionPoints, " ")
+		if !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
