@@ -33,6 +33,13 @@ func TestACMPCAReports(t *testing.T) {
 
 	must(s.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("audit-reports"),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: region}}))(t)
+	_, err := s.pca.CreateCertificateAuthorityAuditReport(ctx, &acmpca.CreateCertificateAuthorityAuditReportInput{
+		CertificateAuthorityArn: &ca, S3BucketName: aws.String("audit-reports"), AuditReportResponseFormat: pcatypes.AuditReportResponseFormatJson})
+	wantCode(t, err, "InvalidArgsException") // the bucket does not allow it
+	must(s.s3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String("audit-reports"), Policy: aws.String(`{"Version":"2012-10-17","Statement":[{
+		"Effect":"Allow","Principal":{"Service":"acm-pca.amazonaws.com"},"Action":["s3:PutObject","s3:PutObjectAcl","s3:GetBucketAcl","s3:GetBucketLocation"],
+		"Resource":["arn:aws:s3:::audit-reports/*","arn:aws:s3:::audit-reports"],
+		"Condition":{"StringEquals":{"aws:SourceAccount":"` + account + `","aws:SourceArn":"` + ca + `"}}}]}`)}))(t)
 	made := must(s.pca.CreateCertificateAuthorityAuditReport(ctx, &acmpca.CreateCertificateAuthorityAuditReportInput{
 		CertificateAuthorityArn: &ca, S3BucketName: aws.String("audit-reports"), AuditReportResponseFormat: pcatypes.AuditReportResponseFormatJson}))(t)
 	waiter := acmpca.NewAuditReportCreatedWaiter(s.pca, func(o *acmpca.AuditReportCreatedWaiterOptions) {
@@ -46,7 +53,7 @@ func TestACMPCAReports(t *testing.T) {
 	if err := json.Unmarshal(must(io.ReadAll(object.Body))(t), &rows); err != nil || len(rows) != 1 || rows[0]["certificateArn"] != *root.CertificateArn {
 		t.Errorf("rows %v, %v", rows, err)
 	}
-	_, err := s.pca.CreateCertificateAuthorityAuditReport(ctx, &acmpca.CreateCertificateAuthorityAuditReportInput{
+	_, err = s.pca.CreateCertificateAuthorityAuditReport(ctx, &acmpca.CreateCertificateAuthorityAuditReportInput{
 		CertificateAuthorityArn: &ca, S3BucketName: aws.String("audit-reports"), AuditReportResponseFormat: pcatypes.AuditReportResponseFormatCsv})
 	wantCode(t, err, "InvalidStateException")
 

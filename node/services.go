@@ -60,7 +60,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	}
 	n.objects = objects.New(objects.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.authority = authority.New(authority.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Buckets: buckets{n.objects}, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
+		Store: n.store, Sealer: sealer, Buckets: buckets{n.objects}, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/uuid"
 
@@ -67,9 +67,6 @@ func (s *Service) CreateCertificateAuthorityAuditReport(ctx context.Context, in 
 	default:
 		return nil, invalidArgs("the audit report format %q is not valid; use JSON or CSV", in.AuditReportResponseFormat)
 	}
-	if err := s.checkBucket(ctx, r, made.Bucket); err != nil {
-		return nil, err
-	}
 	was, err := s.checkPause(ctx, r, now)
 	if err != nil {
 		return nil, err
@@ -80,6 +77,9 @@ func (s *Service) CreateCertificateAuthorityAuditReport(ctx context.Context, in 
 	}
 	made.ID = id.String()
 	made.Key = "audit-report/" + r.ID + "/" + made.ID + "." + extension
+	if err := s.checkBucket(ctx, r, made); err != nil {
+		return nil, err
+	}
 	value, err := json.Marshal(made)
 	if err != nil {
 		return nil, fmt.Errorf("encode audit report: %w", err)
@@ -97,12 +97,23 @@ func (s *Service) CreateCertificateAuthorityAuditReport(ctx context.Context, in 
 	return &acmpca.CreateCertificateAuthorityAuditReportOutput{AuditReportId: aws.String(made.ID), S3Key: aws.String(made.Key)}, nil
 }
 
-// checkBucket demands a bucket of the account that the report can be put into.
-func (s *Service) checkBucket(ctx context.Context, r *record, bucket string) error {
-	_, err := s.objects.HeadBucket(r.writing(ctx), &s3.HeadBucketInput{Bucket: &bucket, ExpectedBucketOwner: &r.Account})
+// delivery is how a report goes into its bucket.
+func (p report) delivery(r *record) Delivery {
+	return Delivery{Service: servicePrincipal, Source: r.arn(), Bucket: p.Bucket, Key: p.Key, ACL: string(s3types.ObjectCannedACLBucketOwnerFullControl)}
+}
+
+// checkBucket demands a bucket that takes the report, as its policy says.
+func (s *Service) checkBucket(ctx context.Context, r *record, p report) error {
+	if s.buckets == nil {
+		return invalidArgs("there can be no audit reports: this installation has no buckets")
+	}
+	_, lacking, err := s.buckets.CheckDelivery(r.writing(ctx), p.delivery(r))
 	var refused smithy.APIError
-	if errors.As(err, &refused) {
-		return invalidArgs("The bucket %s cannot be written to: %s %s. Create it in account %s first", bucket, refused.ErrorCode(), refused.ErrorMessage(), r.Account)
+	switch {
+	case lacking != "":
+		return invalidArgs("The ACM Private CA Service Principal '%s' requires '%s' permissions for your S3 bucket '%s'. Check your S3 bucket permissions and try again.", servicePrincipal, lacking, p.Bucket)
+	case errors.As(err, &refused):
+		return invalidArgs("the S3 bucket %s cannot take the audit report: %s", p.Bucket, refused.ErrorMessage())
 	}
 	return err
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
 	"countersign/call"
@@ -30,41 +28,46 @@ type buckets struct {
 	mu      sync.Mutex
 	objects map[string]string
 	callers []call.Call
-	fault   error // what PutObject answers after it has read some of the body
+	fault   error // what Deliver answers after it has read some of the body
+	lacking string
+
+	deliveries []Delivery
 }
 
-func (b *buckets) HeadBucket(ctx context.Context, in *s3.HeadBucketInput) (*s3.HeadBucketOutput, error) {
-	if *in.Bucket != "reports" {
-		return nil, &s3types.NotFound{Message: aws.String("Not Found")}
+func (b *buckets) CheckDelivery(_ context.Context, d Delivery) (region, lacking string, err error) {
+	switch d.Bucket {
+	case "reports":
+		return testRegion, "", nil
+	case "closed":
+		return "", "s3:PutObject", nil
 	}
-	return &s3.HeadBucketOutput{}, nil
+	return "", "", &smithy.GenericAPIError{Code: "NoSuchBucket", Message: "The specified bucket does not exist"}
 }
 
-func (b *buckets) GetBucketPolicy(context.Context, *s3.GetBucketPolicyInput) (*s3.GetBucketPolicyOutput, error) {
-	return nil, &smithy.GenericAPIError{Code: "NoSuchBucketPolicy"}
-}
-
-func (b *buckets) PutObject(ctx context.Context, in *s3.PutObjectInput) (*s3.PutObjectOutput, error) {
+func (b *buckets) Deliver(ctx context.Context, d Delivery, contentType string, body io.Reader, size int64) (lacking string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.callers = append(b.callers, call.From(ctx))
-	if b.fault != nil {
-		_, _ = in.Body.Read(make([]byte, 1))
-		return nil, b.fault
+	b.callers, b.deliveries = append(b.callers, call.From(ctx)), append(b.deliveries, d)
+	if b.fault != nil || b.lacking != "" {
+		_, _ = body.Read(make([]byte, 1))
+		return b.lacking, b.fault
 	}
-	body, err := io.ReadAll(in.Body)
+	text, err := io.ReadAll(body)
 	if err != nil {
-		return nil, &smithy.GenericAPIError{Code: "IncompleteBody"}
+		return "", &smithy.GenericAPIError{Code: "IncompleteBody"}
 	}
-	b.objects[*in.Bucket+"/"+*in.Key+" "+*in.ContentType] = string(body)
-	return &s3.PutObjectOutput{}, nil
+	if size >= 0 && size != int64(len(text)) {
+		return "", fmt.Errorf("%d bytes of %d", len(text), size)
+	}
+	b.objects[d.Bucket+"/"+d.Key+" "+contentType] = string(text)
+	return "", nil
 }
 
 // newReportBench is a bench with buckets and an active root.
 func newReportBench(t *testing.T) (*bench, *buckets, string) {
 	t.Helper()
 	b, o := newBench(t), &buckets{objects: map[string]string{}}
-	b.config.Objects = o
+	b.config.Buckets = o
 	b.Service = New(b.config)
 	return b, o, b.root(t, createInput(types.CertificateAuthorityTypeRoot, "Root"))
 }
@@ -135,6 +138,9 @@ func TestAuditReport(t *testing.T) {
 	}
 	if rows[0]["templateArn"] != *template1("RootCACertificate") || rows[0]["requestedByServicePrincipal"] != "" {
 		t.Errorf("the root's own: %v", rows[0])
+	}
+	if d := o.deliveries[0]; d.Service != servicePrincipal || d.Source != ca || d.ACL != "bucket-owner-full-control" {
+		t.Errorf("the report was delivered as %+v", d)
 	}
 	if c := o.callers[0]; c.Account != testAccount || c.Region != testRegion || c.Principal.Service != servicePrincipal {
 		t.Errorf("the report was written by %+v", c)
@@ -208,10 +214,15 @@ func TestAuditReportFails(t *testing.T) {
 		}
 		return *out.AuditReportId
 	}
-	o.fault = &smithy.GenericAPIError{Code: "AccessDenied", Message: "Access Denied"}
+	o.fault = &smithy.GenericAPIError{Code: "NoSuchBucket", Message: "The specified bucket does not exist"}
 	id := order()
 	b.write(t)
 	b.wantReport(t, ca, id, types.AuditReportStatusFailed)
+	o.fault, o.lacking = nil, "s3:PutObject" // its policy was changed
+	id = order()
+	b.write(t)
+	b.wantReport(t, ca, id, types.AuditReportStatusFailed)
+	o.lacking = ""
 
 	// A failed one does not count for the pause. An internal failure is no verdict:
 	// the report is tried again, by another node if need be.
@@ -235,7 +246,9 @@ func TestAuditReportRefuses(t *testing.T) {
 	t.Parallel()
 	b, _, ca := newReportBench(t)
 	_, err := b.order(t, ca, "elsewhere", types.AuditReportResponseFormatJson)
-	wantError(t, err, "InvalidArgsException", "The bucket elsewhere")
+	wantError(t, err, "InvalidArgsException", "the S3 bucket elsewhere cannot take the audit report: The specified bucket does not exist")
+	_, err = b.order(t, ca, "closed", types.AuditReportResponseFormatJson)
+	wantError(t, err, "InvalidArgsException", "requires 's3:PutObject' permissions for your S3 bucket 'closed'")
 	_, err = b.order(t, ca, "reports", "XML")
 	wantError(t, err, "InvalidArgsException", "JSON or CSV")
 	_, err = b.order(t, b.create(t, createInput(types.CertificateAuthorityTypeRoot, "New")), "reports", types.AuditReportResponseFormatJson)

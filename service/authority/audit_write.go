@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
 	"countersign/pki"
@@ -86,9 +85,10 @@ func (s *Service) putReport(ctx context.Context, authority string, p report) err
 	if p.CSV {
 		media = "text/csv"
 	}
-	_, err = s.objects.PutObject(r.writing(ctx), &s3.PutObjectInput{
-		Bucket: &p.Bucket, Key: &p.Key, Body: from, ContentType: &media, ExpectedBucketOwner: &r.Account,
-	})
+	lacking, err := s.buckets.Deliver(r.writing(ctx), p.delivery(r), media, from, -1)
+	if lacking != "" {
+		err = &smithy.GenericAPIError{Code: "AccessDenied", Message: "the bucket's policy does not allow " + servicePrincipal + " " + lacking, Fault: smithy.FaultClient}
+	}
 	from.CloseWithError(errUnread) // ends the writer if the bucket refused before the end
 	if fault := <-rows; fault != nil && !errors.Is(fault, errUnread) {
 		return fault // what the bucket says of a broken stream is of no interest

@@ -50,12 +50,12 @@ type Delivery struct {
 	ACL     string // public-read, or bucket-owner-full-control
 }
 
-// Buckets are where CRLs are written to.
+// Buckets are where CRLs and audit reports are written to.
 type Buckets interface {
 	// CheckDelivery tells whether a delivery would be taken, and the bucket's
 	// Region. lacking is an action that the bucket's policy does not allow.
 	CheckDelivery(ctx context.Context, d Delivery) (region, lacking string, err error)
-	// Deliver writes the object, durable on return.
+	// Deliver writes the object, durable on return. A size below zero: as much as there is.
 	Deliver(ctx context.Context, d Delivery, contentType string, body io.Reader, size int64) (lacking string, err error)
 }
 

@@ -25,8 +25,7 @@ import (
 type Config struct {
 	Store   store.Store
 	Sealer  *keys.Sealer
-	Objects Objects
-	Buckets Buckets // for CRLs; nil: none can be enabled
+	Buckets Buckets // for CRLs and audit reports; nil: there can be none
 	// Generate makes private keys, a keys.Pool's for one; nil: keys.Generate with Rand.
 	Generate func(keys.Algorithm) (crypto.Signer, error)
 	Now      func() time.Time
@@ -44,7 +43,6 @@ type Service struct {
 	now      func() time.Time
 	rand     io.Reader
 	log      *slog.Logger
-	objects  Objects
 	signers  signers
 	ocsp     responder
 	buckets  Buckets
@@ -54,7 +52,7 @@ type Service struct {
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, sealer: cfg.Sealer, objects: cfg.Objects, buckets: cfg.Buckets, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
+	s := &Service{store: cfg.Store, sealer: cfg.Sealer, buckets: cfg.Buckets, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
 	// Records hold UTC: what is answered must not depend on where a node stands.
 	s.now = func() time.Time { return cfg.Now().UTC() }
 	s.ocsp.slots = newSlots()

@@ -157,7 +157,7 @@ func (s *Service) accepts(ctx context.Context, d Delivery) (bk *bucket, lacking 
 }
 
 // Deliver writes an object after the checks of CheckDelivery. Durable on return;
-// the policy decides anew each time.
+// the policy decides anew each time. A size below zero is not known.
 func (s *Service) Deliver(ctx context.Context, d Delivery, contentType string, body io.Reader, size int64) (lacking string, err error) {
 	bk, lacking, err := s.accepts(ctx, d)
 	if err != nil || lacking != "" {
@@ -167,8 +167,10 @@ func (s *Service) Deliver(ctx context.Context, d Delivery, contentType string, b
 	c := call.From(ctx)
 	c.Account, c.Region = bk.Account, bk.Region
 	c.Principal, c.Signing = call.Principal{Account: bk.Account, Service: d.Service}, call.Internal
-	_, err = s.PutObject(call.With(ctx, c), &s3.PutObjectInput{
-		Bucket: &d.Bucket, Key: &d.Key, ACL: types.ObjectCannedACL(d.ACL), ContentType: &contentType, Body: body, ContentLength: &size,
-	})
+	in := &s3.PutObjectInput{Bucket: &d.Bucket, Key: &d.Key, ACL: types.ObjectCannedACL(d.ACL), ContentType: &contentType, Body: body}
+	if size >= 0 {
+		in.ContentLength = &size
+	}
+	_, err = s.PutObject(call.With(ctx, c), in)
 	return "", err
 }
