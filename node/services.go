@@ -77,7 +77,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 		Derive: func(purpose string) [32]byte { return [32]byte(sealer.Derive(purpose, 32)) },
 	})
 	n.functions, err = functions.New(functions.Config{
-		Store: n.store, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint, Node: installed.ID,
+		Store: n.store, Sealer: sealer, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint, Node: installed.ID,
 		Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "lambda"),
 	})
 	if err != nil {

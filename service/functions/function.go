@@ -2,7 +2,6 @@ package functions
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -69,7 +68,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *lambda.CreateFunctionI
 			return nil, err
 		}
 	}
-	value, err := json.Marshal(f)
+	value, err := s.encode(f)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +271,7 @@ func (s *Service) ListFunctions(ctx context.Context, in *lambda.ListFunctionsInp
 			out.NextMarker = aws.String(strings.TrimPrefix(records[i-1].Key, prefix))
 			break
 		}
-		f, err := decodeFunction(r)
+		f, err := s.decode(r)
 		if err != nil {
 			return nil, err
 		}

@@ -53,12 +53,15 @@ type version struct {
 	Memory       int32 // MB
 	Storage      int32 // MB
 	Architecture string
-	LogGroup     string            `json:",omitempty"` // where it is not the default
-	Variables    map[string]string `json:",omitempty"`
-	Code         code
-	Modified     time.Time
-	RevisionID   string // changes with every write
-	Generation   string // changes with code and configuration: environments belong to one
+	LogGroup     string `json:",omitempty"` // where it is not the default
+	// Variables are the environment's. A record has them sealed, in Environment; one that was
+	// written before they were sealed has them as they are.
+	Variables   map[string]string `json:",omitempty"`
+	Environment []byte            `json:",omitempty"`
+	Code        code
+	Modified    time.Time
+	RevisionID  string // changes with every write
+	Generation  string // changes with code and configuration: environments belong to one
 }
 
 // code is a deployment package.
@@ -159,10 +162,60 @@ func (f *function) blobs() map[store.BlobID]bool {
 	return used
 }
 
+// decodeFunction reads a function's record without its environment variables.
 func decodeFunction(r store.Record) (*function, error) {
 	f := &function{revision: r.Revision}
 	if err := json.Unmarshal(r.Value, f); err != nil {
 		return nil, fmt.Errorf("decode record %s %s: %w", r.Kind, r.Key, err)
+	}
+	return f, nil
+}
+
+// environmentOwner is what sealed environment variables are bound to.
+func (f *function) environmentOwner() string { return f.arn() + " environment" }
+
+// encode makes a function's record, with its environment variables sealed.
+func (s *Service) encode(f *function) ([]byte, error) {
+	out := *f
+	out.Published = slices.Clone(f.Published)
+	for _, v := range out.versions() {
+		v.Environment = nil
+		if len(v.Variables) == 0 || s.cfg.Sealer == nil {
+			continue
+		}
+		plain, err := json.Marshal(v.Variables)
+		if err != nil {
+			return nil, err
+		}
+		if v.Environment, err = s.cfg.Sealer.Seal(s.rand, plain, f.environmentOwner()); err != nil {
+			return nil, err
+		}
+		v.Variables = nil
+	}
+	return json.Marshal(&out)
+}
+
+// decode reads a function's record and opens its environment variables.
+func (s *Service) decode(r store.Record) (*function, error) {
+	f, err := decodeFunction(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range f.versions() {
+		if len(v.Environment) == 0 {
+			continue
+		}
+		if s.cfg.Sealer == nil {
+			return nil, fmt.Errorf("the environment variables of %s are sealed, and there is no key to open them", f.arn())
+		}
+		plain, err := s.cfg.Sealer.Open(v.Environment, f.environmentOwner())
+		if err != nil {
+			return nil, fmt.Errorf("environment variables: %w", err)
+		}
+		if err := json.Unmarshal(plain, &v.Variables); err != nil {
+			return nil, fmt.Errorf("decode environment variables of %s: %w", f.arn(), err)
+		}
+		v.Environment = nil
 	}
 	return f, nil
 }
@@ -175,7 +228,7 @@ func (s *Service) read(ctx context.Context, account, region, name string) (*func
 	} else if err != nil {
 		return nil, fmt.Errorf("read function %s: %w", name, err)
 	}
-	return decodeFunction(r)
+	return s.decode(r)
 }
 
 // readCached is read for invocations: as long as no function of this store has
@@ -226,7 +279,7 @@ func (s *Service) change(ctx context.Context, ref reference, edit func(f *functi
 				b.DropBlob(id)
 			}
 		}
-		value, err := json.Marshal(f)
+		value, err := s.encode(f)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"countersign/keys"
 	"countersign/service/functions/runner"
 	"countersign/store"
 
@@ -25,6 +26,9 @@ type Objects interface {
 type Config struct {
 	Store   store.Store
 	Objects Objects // nil: code can only come inside the request
+	// Sealer seals environment variables in the store; nil: they are stored as they are. What was
+	// written without one is read, and sealed at the next write.
+	Sealer *keys.Sealer
 
 	// Dir holds unpacked code, temporary files and logs/<account>/<region>/<function>.log;
 	// see runner.Config.
