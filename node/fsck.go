@@ -66,6 +66,10 @@ func (s *stopped) authority() *authority.Service {
 	return authority.New(authority.Config{Store: s.store, Sealer: s.sealer, Now: s.config.Now, Rand: s.config.Rand, Logger: s.config.Logger})
 }
 
+func (s *stopped) inventory() *certificates.Service {
+	return certificates.New(certificates.Config{Store: s.store, Sealer: s.sealer, Now: s.config.Now, Rand: s.config.Rand, Logger: s.config.Logger})
+}
+
 // Check proves that what is in the data folder of a stopped node agrees:
 // database, authorities with their keys, the ledger with the signatures over its
 // bytes, certificates, objects and the packages of functions. What does not is
@@ -90,11 +94,11 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 	for _, p := range problems {
 		found("database", p)
 	}
-	inventory := certificates.New(certificates.Config{Store: s.store, Sealer: s.sealer, Now: c.Now, Rand: c.Rand, Logger: c.Logger})
-	local, err := inventory.LocalAuthority(ctx)
-	if errors.Is(err, keys.ErrMaster) {
-		return done, fmt.Errorf("the data folder %s was sealed with another master key than the one given: check with the key it was made with", c.Data)
+	// With another sealing key nothing would open: that proves nothing.
+	if err := s.checkMaster(ctx); err != nil {
+		return done, err
 	}
+	local, err := s.inventory().LocalAuthority(ctx)
 	if err != nil {
 		return done, err
 	}
@@ -109,7 +113,7 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 	if done.Ledger, err = s.authority().Check(ctx, ledgers, others, found); err != nil {
 		return done, err
 	}
-	if done.Inventory, err = inventory.Check(ctx, found); err != nil {
+	if done.Inventory, err = s.inventory().Check(ctx, found); err != nil {
 		return done, err
 	}
 	return done, s.checkBlobs(ctx, &done, found)

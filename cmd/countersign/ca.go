@@ -22,7 +22,7 @@ func caCommand() *cobra.Command {
 	return groupCommand("ca", "Make and look at certificate authorities",
 		`Make and look at certificate authorities, through the operations of AWS Private CA: whatever is
 done here can be done with 'aws acm-pca' as well.`,
-		caCreateCommand(), caListCommand(), caShowCommand(), caTreeCommand())
+		caCreateCommand(), caListCommand(), caShowCommand(), caTreeCommand(), caImportCommand())
 }
 
 // A ca is a certificate authority as these verbs show it, and the JSON of it.
@@ -233,8 +233,7 @@ beginning will do) or its ARN. With --csr, --certificate or --chain only that is
 			return err
 		}
 		if one.Status == string(types.CertificateAuthorityStatusPendingCertificate) {
-			_, err = fmt.Fprintf(s.out, "\nIt waits for its certificate. Have its request signed, then import what comes back:\n  countersign ca show %s --csr > ca.csr\n"+
-				"  aws acm-pca import-certificate-authority-certificate --certificate-authority-arn %s --certificate fileb://ca.pem --certificate-chain fileb://chain.pem\n", one.ID, one.ARN)
+			_, err = fmt.Fprintf(s.out, "\nIt waits for its certificate. Have its request signed, then import what comes back:\n  countersign ca show %[1]s --csr > ca.csr\n  countersign ca import --ca %[1]s --certificate ca.pem --chain chain.pem\n", one.ID)
 		}
 		return err
 	})

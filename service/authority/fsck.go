@@ -321,7 +321,7 @@ func (c *checker) checkRow(v *verifier, row store.Certificate) {
 	if len(signature) == 0 {
 		c.done.Unsigned++
 		if v.key != nil {
-			if signature, err = pki.Sign(row.TBS, algorithm, v.key); err != nil {
+			if signature, err = pki.Sign(row.TBS, algorithm, pki.WithRandom(v.key, c.rand)); err != nil {
 				bad("it cannot be signed: %v", err)
 				return
 			}
