@@ -95,19 +95,19 @@ func authorityPSS(s *system) {
 	in.CertificateAuthorityConfiguration.KeyAlgorithm = pcatypes.KeyAlgorithmRsa2048
 	in.CertificateAuthorityConfiguration.SigningAlgorithm = pcatypes.SigningAlgorithmSha384withrsaPss
 	root := *must(s.pca.CreateCertificateAuthority(ctx, in))(t).CertificateAuthorityArn
-	issue := func(csr []byte, algorithm pcatypes.SigningAlgorithm, template string) string {
+	issue := func(csr []byte, algorithm pcatypes.SigningAlgorithm, template string, days int64) string {
 		t.Helper()
-		issued := must(s.pca.IssueCertificate(ctx, &acmpca.IssueCertificateInput{CertificateAuthorityArn: &root, Csr: csr, SigningAlgorithm: algorithm, Validity: validity(30),
+		issued := must(s.pca.IssueCertificate(ctx, &acmpca.IssueCertificateInput{CertificateAuthorityArn: &root, Csr: csr, SigningAlgorithm: algorithm, Validity: validity(days),
 			TemplateArn: aws.String("arn:aws:acm-pca:::template/" + template + "/V1")}))(t)
 		return must(pcaCertificate(ctx, s.pca, root, *issued.CertificateArn))(t)
 	}
-	rootText := issue([]byte(must(pcaCSR(ctx, s.pca, root))(t)), pcatypes.SigningAlgorithmSha384withrsaPss, "RootCACertificate")
+	rootText := issue([]byte(must(pcaCSR(ctx, s.pca, root))(t)), pcatypes.SigningAlgorithmSha384withrsaPss, "RootCACertificate", 60)
 	must(s.pca.ImportCertificateAuthorityCertificate(ctx, &acmpca.ImportCertificateAuthorityCertificateInput{CertificateAuthorityArn: &root, Certificate: []byte(rootText)}))(t)
 	for algorithm, want := range map[pcatypes.SigningAlgorithm]x509.SignatureAlgorithm{
 		pcatypes.SigningAlgorithmSha256withrsaPss: x509.SHA256WithRSAPSS, pcatypes.SigningAlgorithmSha384withrsaPss: x509.SHA384WithRSAPSS,
 		pcatypes.SigningAlgorithmSha512withrsaPss: x509.SHA512WithRSAPSS, pcatypes.SigningAlgorithmSha256withrsa: x509.SHA256WithRSA,
 	} {
-		leafText := issue(newCSR(t, "leaf", "leaf.example.com"), algorithm, "EndEntityCertificate")
+		leafText := issue(newCSR(t, "leaf", "leaf.example.com"), algorithm, "EndEntityCertificate", 30)
 		leaf := parse(t, leafText)
 		same(t, "algorithm", leaf.SignatureAlgorithm, want)
 		if err := leaf.CheckSignatureFrom(parse(t, rootText)); err != nil {

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -8,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -136,6 +138,7 @@ func TestTemplateGoldens(t *testing.T) {
 		if tmpl.IsRoot() {
 			i.Issuer, signer = nil, fixedKey(t, 2)
 		}
+		canonical(t, name, issueWith(t, i, signer))
 		var text strings.Builder
 		replace := strings.NewReplacer(strings.ToUpper(hex.EncodeToString(idOf(t, r.PublicKey))), "<key identifier of the subject>",
 			strings.ToUpper(hex.EncodeToString(root.SubjectKeyId)), "<key identifier of the issuer>")
@@ -177,6 +180,43 @@ func TestTemplateGoldens(t *testing.T) {
 	}
 	if files, err := os.ReadDir(filepath.Join("testdata", "templates")); err != nil || len(files) != 61 {
 		t.Errorf("%d goldens, %v; want 61", len(files), err)
+	}
+}
+
+// canonical demands that a certificate re-encodes to the same bytes: every
+// length minimal, nothing behind anything. OpenSSL reads it, too, where there is one.
+func canonical(t testing.TB, name string, c *x509.Certificate) {
+	t.Helper()
+	var again cryptobyte.Builder
+	var copyOf func(b *cryptobyte.Builder, der cryptobyte.String)
+	copyOf = func(b *cryptobyte.Builder, der cryptobyte.String) {
+		for !der.Empty() {
+			var content cryptobyte.String
+			var tag cbasn1.Tag
+			if !der.ReadAnyASN1(&content, &tag) {
+				t.Fatalf("%s is not DER", name)
+			}
+			b.AddASN1(tag, func(b *cryptobyte.Builder) {
+				if tag&0x20 != 0 || tag == cbasn1.OCTET_STRING && isElement(content) {
+					copyOf(b, content)
+				} else {
+					b.AddBytes(content)
+				}
+			})
+		}
+	}
+	copyOf(&again, c.Raw)
+	if der, err := again.Bytes(); err != nil || !bytes.Equal(der, c.Raw) {
+		t.Errorf("%s does not re-encode to the same bytes: %v", name, err)
+	}
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(openssl, "x509", "-noout", "-text")
+	cmd.Stdin = strings.NewReader(EncodePEM(PEMCertificate, c.Raw))
+	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("<INVALID")) || bytes.Contains(out, []byte("<Not Supported")) {
+		t.Errorf("%s under OpenSSL: %v\n%s", name, err, out)
 	}
 }
 
