@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"countersign/call"
@@ -168,7 +169,11 @@ func (x *exchange) verify(claim *sigv4.Claim) (*wire.Request, error) {
 			return nil, apiError{"InvalidRequest", "Missing required header for this request: x-amz-content-sha256", http.StatusBadRequest, nil}
 		}
 	} else {
-		if in.Body, err = readBody(x.r, x.service.bodyLimit()); err != nil {
+		counted := &countedBody{Reader: x.r.Body, held: &x.s.held, limit: x.s.cfg.BodyMemory}
+		in.Body, err = readBody(x.r, counted, x.service.bodyLimit())
+		// From here on it is the caller's who is known, or it is dropped.
+		defer counted.release()
+		if err != nil {
 			return nil, f.unreadable(err)
 		}
 		hash = sigv4.HashPayload(in.Body)
@@ -303,22 +308,44 @@ func (x *exchange) log(status int, code string, took time.Duration, cut bool) {
 // errTooLarge is a body beyond its service's limit.
 var errTooLarge = errors.New("the request body is too large")
 
-// readBody reads a body whole, up to limit bytes.
-func readBody(r *http.Request, limit int64) ([]byte, error) {
+// errBusy is a body for which there is no memory now.
+var errBusy = errors.New("request bodies take too much memory")
+
+// A countedBody counts what all requests together hold of their bodies.
+type countedBody struct {
+	io.Reader
+	held  *atomic.Int64
+	limit int64
+	n     int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.n += int64(n)
+	if b.held.Add(int64(n)) > b.limit {
+		return n, errBusy
+	}
+	return n, err
+}
+
+func (b *countedBody) release() { b.held.Add(-b.n) }
+
+// readBody reads a request's body from its counted reader whole, up to limit bytes.
+func readBody(r *http.Request, body io.Reader, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
 	if r.ContentLength == 0 || r.Body == nil {
 		return nil, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	whole, err := io.ReadAll(io.LimitReader(body, limit+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case int64(len(body)) > limit:
+	case int64(len(whole)) > limit:
 		return nil, errTooLarge
 	}
-	return body, nil
+	return whole, nil
 }
 
 // escapedPath is the path as it came over the wire.

@@ -204,6 +204,13 @@ func (f family) unreadable(err error) error {
 		}
 		return apiError{code, "The request body is larger than this service takes.", http.StatusRequestEntityTooLarge, nil}
 	}
+	if errors.Is(err, errBusy) {
+		code = "ServiceUnavailable"
+		if f == familyJSON || f == familyREST {
+			code += "Exception"
+		}
+		return apiError{code, "Too many large requests are under way. Try again.", http.StatusServiceUnavailable, nil}
+	}
 	var known smithy.APIError
 	if errors.As(err, &known) {
 		return err

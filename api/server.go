@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"countersign/call"
@@ -45,6 +46,11 @@ type Config struct {
 	// Suffixes are host names below which buckets may be addressed, as in
 	// BUCKET.SUFFIX and BUCKET.s3.SUFFIX; those of AWS and "localhost" are known.
 	Suffixes []string
+
+	// BodyMemory bounds the bytes of all bodies that are held at one time while
+	// their signatures are not proved: who signs is not known before the whole body
+	// is read, for every service but S3. What is beyond is answered 503. 0: 512 MiB.
+	BodyMemory int64
 
 	// Settle, when not nil, is called after every operation that succeeded and
 	// may have changed something, before its answer is written: what the caller
@@ -80,6 +86,7 @@ type Server struct {
 	services []*service // in the order given
 	buckets  bucketHosts
 	verifier sigv4.Verifier
+	held     atomic.Int64 // bytes of bodies; see Config.BodyMemory
 }
 
 // A service is a Service with its model.
@@ -101,6 +108,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.BodyMemory == 0 {
+		cfg.BodyMemory = 512 << 20
 	}
 	s := &Server{cfg: cfg, buckets: newBucketHosts(cfg.Suffixes)}
 	for _, given := range cfg.Services {

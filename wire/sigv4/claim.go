@@ -197,8 +197,8 @@ func (c *Claim) set(credential, signedHeaders, signature, at string) error {
 	if !plain(c.AccessKeyID) || !plain(c.Region) || !plain(c.Service) {
 		return refuse(Malformed, "the Credential holds characters that no credential has.")
 	}
-	if len(c.Region) > 32 || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		// It becomes a part of ARNs.
+	if len(c.Region) > 32 || strings.Trim(c.Region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.Trim(c.Region, "-") != c.Region {
+		// It becomes a part of ARNs and a label of host names.
 		return refuse(Scope, fmt.Sprintf("Credential should be scoped to a valid region, not '%s'.", clip(c.Region)))
 	}
 	if p[k+3] != terminator {

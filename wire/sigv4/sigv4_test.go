@@ -203,6 +203,8 @@ func TestParseRefuses(t *testing.T) {
 		{"short credential", "/", strings.Replace(good, "us-east-1/", "", 1), date, Malformed},
 		{"empty region", "/", strings.Replace(good, "us-east-1/", "/", 1), date, Malformed},
 		{"odd region", "/", strings.Replace(good, "us-east-1/", "us:east/", 1), date, Scope},
+		{"region that is no label", "/", strings.Replace(good, "us-east-1/", "us-east-/", 1), date, Scope},
+		{"region of a hyphen", "/", strings.Replace(good, "us-east-1/", "-/", 1), date, Scope},
 		{"wrong end", "/", strings.Replace(good, "aws4_request", "aws5_request", 1), date, Scope},
 		{"control characters", "/", strings.Replace(good, "AKID", "AK\nID", 1), date, Malformed},
 		{"short signature", "/", strings.Replace(good, hex64, hex64[1:], 1), date, Malformed},
