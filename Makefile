@@ -13,7 +13,7 @@ help:
 	@echo 'make check     gofmt, vet, staticcheck, generated code, known vulnerabilities'
 	@echo 'make build     bin/countersign, static'
 	@echo 'make generate  rewrite the generated tables from the service models'
-	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP'
+	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP, CRLs'
 
 build:
 	$(BUILD) -o bin/countersign ./cmd/countersign
@@ -47,6 +47,7 @@ generate:
 bench:
 	$(GO) run ./bench
 	$(GO) run ./bench/ocsp
+	$(GO) run ./bench/crl
 
 clean:
 	rm -rf bin
