@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -208,7 +207,7 @@ func FuzzPolicy(f *testing.F) {
 			r := Request{Principal: Principal{ARN: value, Account: "111122223333"}, Action: action, Resource: resource, Keys: map[string][]string{"k": {value}, "aws:x": {value}}}
 			v := d.Evaluate(r)
 			if v.Decision == Silent != (v.Statement == -1) || v.Decision == Deny && !d.Statements[v.Statement].Deny {
-				t.Fatal(fmt.Sprintf("%+v", v))
+				t.Fatalf("%+v", v)
 			}
 		}
 	})
