@@ -22,7 +22,7 @@ func caCommand() *cobra.Command {
 	return groupCommand("ca", "Make and look at certificate authorities",
 		`Make and look at certificate authorities, through the operations of AWS Private CA: whatever is
 done here can be done with 'aws acm-pca' as well.`,
-		caCreateCommand(), caListCommand(), caShowCommand(), caTreeCommand(), caImportCommand())
+		caCreateCommand(), caListCommand(), caShowCommand(), caTreeCommand(), caImportCommand(), caCeremonyCommand())
 }
 
 // A ca is a certificate authority as these verbs show it, and the JSON of it.
