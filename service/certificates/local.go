@@ -162,9 +162,17 @@ func (s *Service) row(ctx context.Context, root *openRoot, template string, csr 
 	if err != nil {
 		return none, err
 	}
-	tbs, err := pki.Issuance{Template: t, Request: request, Issuer: root.cert, Algorithm: localAlgorithm,
-		Serial: serial, NotBefore: from, NotAfter: to}.TBS()
+	issuance := pki.Issuance{Template: t, Request: request, Issuer: root.cert, Algorithm: localAlgorithm,
+		Serial: serial, NotBefore: from, NotAfter: to}
+	tbs, err := issuance.TBS()
 	if err != nil {
+		return none, err
+	}
+	var chain []*x509.Certificate // of the issuer; the root itself has none
+	if root.cert != nil {
+		chain = append(chain, root.cert)
+	}
+	if err := issuance.Lint(tbs, chain); err != nil {
 		return none, err
 	}
 	return store.Certificate{
