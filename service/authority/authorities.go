@@ -384,6 +384,9 @@ func (s *Service) RestoreCertificateAuthority(ctx context.Context, in *acmpca.Re
 		}
 		r.set(r.Before, s.now())
 		r.Before, r.RestorableUntil = "", time.Time{}
+		if r.CRL != nil { // its lists rested meanwhile
+			r.also = (&store.Batch{}).Put(KindCRLDue, r.key(), []byte("{}")).Ops
+		}
 		return nil
 	})
 }

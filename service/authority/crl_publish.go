@@ -94,9 +94,9 @@ func (s *Service) startCRL(ctx context.Context, b *store.Batch, r *record, row s
 // PublishCRLs writes every list that is due: because a certificate on it was
 // revoked, half of its life is over, it is new, its configuration has changed,
 // or an earlier attempt failed. It is the body of a job: run it at start, when
-// store.KindRevocation or KindCRLDue was written, and when it asks to. A bucket
-// that refuses is recorded, logged and tried again, and does not keep the other
-// lists from being written.
+// store.KindRevocation or KindCRLDue was written, and when it asks to. A list
+// that cannot be made, or that its bucket refuses, is recorded, logged and tried
+// again, and does not keep the others from being written.
 func (s *Service) PublishCRLs(ctx context.Context) (next time.Time, err error) {
 	feed, err := s.readCRLFeed(ctx)
 	if err != nil {
@@ -234,7 +234,7 @@ func (f *crlFeed) finish(b *store.Batch) {
 }
 
 // publishCRL writes one list and says in st when it is due again. What keeps a
-// list from its bucket is in st; an error is a fault of our own.
+// list from its bucket is in st; an error means that st could not be recorded.
 func (s *Service) publishCRL(ctx context.Context, st *crlState) error {
 	authority, id, l, err := st.split()
 	if err != nil {
@@ -258,42 +258,53 @@ func (s *Service) publishCRL(ctx context.Context, st *crlState) error {
 		st.Due = now.Add(crlIdle)
 		return s.save(ctx, st)
 	}
-	path, err := r.path()
-	if err != nil {
-		return err
-	}
 	st.Number = max(now.UnixMilli(), st.Number+1)
 	if err := s.save(ctx, st); err != nil {
 		return err
 	}
 	life := time.Duration(r.CRL.Days) * 24 * time.Hour
-	list, err := s.encodeCRL(ctx, r, path[0], l, st, now, now.Add(life))
+	entries, what, err := s.deliverCRL(ctx, r, l, st, now, now.Add(life))
 	if err != nil {
-		return fmt.Errorf("make the CRL %s: %w", st.key, err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		pause := min(crlRetryMin<<min(st.Attempts, 10), crlRetryMax)
+		st.Failure, st.Failed, st.Attempts, st.Due = err.Error(), now, st.Attempts+1, now.Add(pause)
+		s.log.ErrorContext(ctx, what, "authority", r.arn(), "url", r.CRL.url(id, l), "err", err, "attempts", st.Attempts, "pause", pause)
+		return s.save(ctx, st)
+	}
+	if !now.Before(st.Regular.Add(life / 2)) {
+		st.Regular = now
+	}
+	st.Written, st.Next, st.Entries, st.Due = now, now.Add(life), entries, st.Regular.Add(life/2)
+	st.Failure, st.Failed, st.Attempts = "", time.Time{}, 0
+	s.log.DebugContext(ctx, "CRL written", "authority", r.arn(), "url", r.CRL.url(id, l), "number", st.Number, "entries", st.Entries)
+	return s.save(ctx, st)
+}
+
+// deliverCRL makes a list and writes it to its bucket. With an error, what is
+// AWS's word for what went wrong (of its CRL Generation events).
+func (s *Service) deliverCRL(ctx context.Context, r *record, l crlList, st *crlState, now, next time.Time) (entries int, what string, err error) {
+	path, err := r.path()
+	if err != nil {
+		return 0, "Failed to generate CRL. Internal failure.", err
+	}
+	list, err := s.encodeCRL(ctx, r, path[0], l, st, now, next)
+	if err != nil {
+		return 0, "Failed to generate CRL. Internal failure.", err
 	}
 	d := r.CRL.delivery(r, l)
 	lacking, err := s.buckets.Deliver(r.writing(ctx), d, "application/pkix-crl", list.NewReader(), int64(list.Len()))
 	var refused smithy.APIError
 	switch {
 	case lacking != "":
-		err = fmt.Errorf("the bucket's policy does not allow %s %s", servicePrincipal, lacking)
-	case err != nil && !asAPI(err, &refused):
-		return fmt.Errorf("write the CRL %s to bucket %s: %w", st.key, d.Bucket, err)
+		return 0, "Failed to write CRL to S3. Check your S3 bucket permissions.", fmt.Errorf("the policy of bucket %s does not allow %s %s", d.Bucket, servicePrincipal, lacking)
+	case asAPI(err, &refused):
+		return 0, "Failed to write CRL to S3. Check your S3 bucket permissions.", fmt.Errorf("bucket %s: %w", d.Bucket, err)
+	case err != nil:
+		return 0, "Failed to write CRL to S3. Internal failure.", fmt.Errorf("bucket %s: %w", d.Bucket, err)
 	}
-	if err != nil {
-		pause := min(crlRetryMin<<min(st.Attempts, 10), crlRetryMax)
-		st.Failure, st.Failed, st.Attempts, st.Due = err.Error(), now, st.Attempts+1, now.Add(pause)
-		s.log.WarnContext(ctx, "Failed to write CRL to S3. Check your S3 bucket permissions.", "authority", r.arn(), "bucket", d.Bucket, "key", d.Key,
-			"err", err, "attempts", st.Attempts, "pause", pause)
-		return s.save(ctx, st)
-	}
-	if !now.Before(st.Regular.Add(life / 2)) {
-		st.Regular = now
-	}
-	st.Written, st.Next, st.Entries, st.Due = now, now.Add(life), list.Entries(), st.Regular.Add(life/2)
-	st.Failure, st.Failed, st.Attempts = "", time.Time{}, 0
-	s.log.DebugContext(ctx, "CRL written", "authority", r.arn(), "url", r.CRL.url(id, l), "number", st.Number, "entries", st.Entries)
-	return s.save(ctx, st)
+	return list.Entries(), "", nil
 }
 
 // encodeCRL makes and signs a list of what is revoked now.
