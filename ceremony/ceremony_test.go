@@ -133,8 +133,11 @@ func TestCeremonyAndTheNextOne(t *testing.T) {
 	var before *x509.RevocationList
 	for _, name := range want[1:4] {
 		list, err := x509.ParseRevocationList(made[name])
-		if err != nil || list.CheckSignatureFrom(root) != nil || len(list.RevokedCertificateEntries) != 1 || list.RevokedCertificateEntries[0].SerialNumber.Int64() != 0x0a0b {
-			t.Fatalf("%s: %v, %+v", name, err, list)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if entries := list.RevokedCertificateEntries; list.CheckSignatureFrom(root) != nil || len(entries) != 1 || entries[0].SerialNumber.Int64() != 0x0a0b {
+			t.Fatalf("%s: %+v", name, entries)
 		}
 		if before != nil && (list.Number.Cmp(before.Number) <= 0 || !before.NextUpdate.Equal(list.ThisUpdate.AddDate(0, 0, 7))) {
 			t.Errorf("%s follows badly: number %v after %v, from %v after one until %v", name, list.Number, before.Number, list.ThisUpdate, before.NextUpdate)

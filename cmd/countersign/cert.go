@@ -30,7 +30,7 @@ func certCommand() *cobra.Command {
 	return groupCommand("cert", "Issue, look at and revoke certificates",
 		`Issue, look at and revoke certificates, through the operations of AWS Private CA: whatever is done
 here can be done with 'aws acm-pca' as well.`,
-		certIssueCommand(), certShowCommand(), certRevokeCommand())
+		certIssueCommand(), certListCommand(), certShowCommand(), certRevokeCommand())
 }
 
 // certDays is the life of a certificate that nobody gave a length.
