@@ -51,6 +51,8 @@ var rules = []rule{
 	{"api", "node", nil, "imports point inward: node builds api", ""},
 	{"api", "edge", nil, "the data plane and the control plane share no code path", ""},
 	{"api", "store", nil, "operations live in services", ""},
+	{"ceremony", module, []string{"ceremony", "keys", "pki"}, "an offline root needs no node, no store and no network", ""},
+	{"ceremony", "net/http", nil, "a ceremony opens no connections", ""},
 	{"lambda", module, []string{"lambda", "pki"}, "the Lambda programs run on AWS too: pki and the SDK are all they have", ""},
 }
 
