@@ -86,8 +86,12 @@ func TestCRLOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for _, kind := range []types.CrlType{types.CrlTypeComplete, types.CrlTypePartitioned} {
-		if err := create(configuration(kind)); err != nil {
+	for i, kind := range []types.CrlType{types.CrlTypeComplete, types.CrlTypePartitioned, types.CrlTypeComplete, types.CrlTypePartitioned} {
+		crl := configuration(kind)
+		if i >= 2 { // a name of the operator's own, with a path
+			crl.CustomCname, crl.CustomPath = aws.String("CRL.example:8080/lists"), aws.String("of/mine")
+		}
+		if err := create(crl); err != nil {
 			t.Fatal(err)
 		}
 		csr, err := r.pca.GetCertificateAuthorityCsr(ctx, &acmpca.GetCertificateAuthorityCsrInput{CertificateAuthorityArn: &r.ca})
@@ -155,6 +159,13 @@ func TestCRLOverHTTP(t *testing.T) {
 					t.Errorf("%s: openssl says %v:\n%s", kind, err, out)
 				}
 			}
+		}
+	}
+
+	// Under the operator's own name there is nothing but lists, and no way around the bucket.
+	for _, path := range []string{"/lists/of/mine/other.crl", "/crls/of/mine/other.crl", "/lists/of/mine/"} {
+		if response, _ := r.send("GET", "crl.example", path, nil); response.StatusCode != http.StatusForbidden && response.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: %d", path, response.StatusCode)
 		}
 	}
 

@@ -381,7 +381,8 @@ func (n *Node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), next: endpoint}, nil
+	crls := &crlHandler{alias: n.authority.CRLAlias, log: n.config.Logger.With("part", "crl"), next: endpoint}
+	return &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), next: crls}, nil
 }
 
 func (n *Node) requestID() string {

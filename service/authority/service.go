@@ -47,6 +47,7 @@ type Service struct {
 	ocsp     responder
 	buckets  Buckets
 
+	aliases     crlAliases
 	startedCRLs sync.Map // keys of kindCRL that are in the store, so that issuing need not look
 }
 
