@@ -241,5 +241,9 @@ func gatewayRefusals(s *system) {
 	_, err = s.gateway.CreateDeployment(ctx, &apigatewayv2.CreateDeploymentInput{ApiId: &api})
 	wantCode(t, err, "BadRequestException")
 	_, err = s.gateway.CreateAuthorizer(ctx, &apigatewayv2.CreateAuthorizerInput{ApiId: &api, Name: aws.String("a"), AuthorizerType: gwtypes.AuthorizerTypeJwt, IdentitySource: []string{"$request.header.Authorization"}})
+	wantCode(t, err, "BadRequestException") // no issuer
+	_, err = s.gateway.GetAuthorizer(ctx, &apigatewayv2.GetAuthorizerInput{ApiId: &api, AuthorizerId: aws.String("none")})
+	wantCode(t, err, "NotFoundException")
+	_, err = s.gateway.GetModels(ctx, &apigatewayv2.GetModelsInput{ApiId: &api})
 	wantCode(t, err, "NotImplementedException")
 }

@@ -10,16 +10,20 @@ type answer struct {
 	status    int
 	message   string
 	errorType string // of the header x-amzn-errortype; "" for none
+	challenge string // of the header WWW-Authenticate; "" for none
 	close     bool   // the connection is not used again
 }
 
 var (
 	answerPreflight     = answer{status: http.StatusNoContent}
 	answerBadRequest    = answer{status: http.StatusBadRequest, message: "Bad Request"}
+	answerUnauthorized  = answer{status: http.StatusUnauthorized, message: "Unauthorized"}
+	answerDenied        = answer{status: http.StatusForbidden, message: "Forbidden"}
 	answerForbidden     = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException"}
 	answerRefused       = answer{status: http.StatusForbidden, message: "Forbidden", errorType: "ForbiddenException", close: true}
 	answerNotFound      = answer{status: http.StatusNotFound, message: "Not Found"}
 	answerSlow          = answer{status: http.StatusRequestTimeout, message: "Request Timeout", close: true}
+	answerARNTooLong    = answer{status: http.StatusRequestURITooLong, message: "Request-URI Too Long"}
 	answerTooLarge      = answer{status: http.StatusRequestEntityTooLarge, message: "Request Entity Too Large", close: true}
 	answerMisdirected   = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request"}
 	answerReconnect     = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request", close: true}
@@ -41,6 +45,9 @@ func (a answer) write(w http.ResponseWriter) {
 	h["Content-Type"] = contentTypeJSON
 	if a.errorType != "" {
 		h["X-Amzn-Errortype"] = []string{a.errorType}
+	}
+	if a.challenge != "" {
+		h["Www-Authenticate"] = []string{a.challenge}
 	}
 	if a.close {
 		// HTTP/2 has no such header: net/http ends the connection with GOAWAY.

@@ -2,16 +2,18 @@
 // carries requests to HTTP backends and Lambda functions, as the regional
 // endpoints of Amazon API Gateway do for HTTP APIs (custom domain names with
 // mutual TLS, default endpoints, API mappings, stages, routes, the
-// integrations HTTP_PROXY and AWS_PROXY, CORS). It runs off an immutable
+// integrations HTTP_PROXY and AWS_PROXY, CORS, REQUEST and JWT authorizers). It
+// runs off an immutable
 // [snapshot.Snapshot] and never waits for a database.
 //
 // What happens to a client, in the order of the files: server.go accepts the
 // connection and completes the handshake, tls.go picks the certificate by
 // SNI, client.go judges the client certificate, handler.go checks Host
 // against SNI and every request again, cors.go answers browsers, route.go finds
-// the route, proxy.go and function.go call the integration.
+// the route, authorizer.go decides who may call it, proxy.go and function.go call
+// the integration.
 //
-// Left out so far: REST APIs, authorizers, parameter mapping, throttling,
+// Left out so far: REST APIs, IAM authorization, parameter mapping, throttling,
 // access logs in CLF, WebSockets, and of AWS's TLS_1_2 policy the CBC cipher
 // suites with SHA-256 and SHA-384, which crypto/tls does not have or does not
 // run in constant time.
@@ -49,6 +51,24 @@ type Invocation struct {
 	Payload     []byte // the event
 }
 
+// A Policy is what a REQUEST authorizer has answered, read once and asked for
+// every request that it covers. It is safe for concurrent use.
+type Policy interface {
+	// Permits reports whether the policy allows the action on the resource (an
+	// ARN) and nothing in it denies it. Keys are condition keys in lower case.
+	Permits(action, resource string, keys map[string][]string) bool
+}
+
+// A PolicyParser reads a policy document. An error means that it is malformed.
+type PolicyParser func(document []byte) (Policy, error)
+
+// A Fetcher reads the public documents of token issuers.
+type Fetcher interface {
+	// Fetch gets an https URL and gives the body of a 200. It ends with the
+	// context. A body of more than limit bytes is an error, as is everything but a 200.
+	Fetch(ctx context.Context, url string, limit int64) ([]byte, error)
+}
+
 // Errors of an Invoker.
 var (
 	ErrNotPermitted = errors.New("the function's policy does not let the API invoke it")
@@ -72,6 +92,7 @@ type Limits struct {
 	Streams          int           // of one HTTP/2 connection: 128
 	VerifiedChains   int           // remembered per trust store: 65,536
 	UpstreamIdle     int           // idle connections kept per backend: 256
+	AuthorizerMemory int           // of remembered answers of authorizers, about: 64 MiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -92,6 +113,7 @@ func (l Limits) withDefaults() Limits {
 	number(&l.Streams, 128)
 	number(&l.VerifiedChains, 65536)
 	number(&l.UpstreamIdle, 256)
+	number(&l.AuthorizerMemory, 64<<20)
 	duration(&l.HandshakeTimeout, 10*time.Second)
 	duration(&l.HeaderTimeout, 10*time.Second)
 	duration(&l.BodyTimeout, 60*time.Second)
@@ -106,7 +128,9 @@ type Config struct {
 	Now  func() time.Time // required; safe for concurrent use
 	Rand io.Reader        // required; safe for concurrent use, as crypto/rand.Reader is
 
-	Invoker     Invoker      // nil: AWS_PROXY integrations answer 500
+	Invoker     Invoker      // nil: AWS_PROXY integrations and REQUEST authorizers answer 500
+	ParsePolicy PolicyParser // nil: authorizers that answer with a policy answer 500
+	Fetcher     Fetcher      // nil: JWT authorizers let nobody in
 	Revocations *Revocations // nil: an empty one is made
 	Logger      *slog.Logger // nil: nothing is logged
 
@@ -138,6 +162,7 @@ type Edge struct {
 	publish   sync.Mutex // one Publish at a time
 	upstreams upstreams
 	held      atomic.Int64 // bytes of request bodies
+	answers   answerCache  // of authorizers
 
 	mu      sync.Mutex
 	servers map[*server]struct{}
@@ -170,6 +195,7 @@ func New(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	e.upstreams.init(cfg)
+	e.answers.init(cfg.Limits.AuthorizerMemory)
 	return e, nil
 }
 

@@ -71,6 +71,7 @@ type contextV2 struct {
 	AccountID      string            `json:"accountId"`
 	APIID          string            `json:"apiId"`
 	Authentication *authenticationV2 `json:"authentication,omitempty"`
+	Authorizer     *authorizerV2     `json:"authorizer,omitempty"`
 	DomainName     string            `json:"domainName"`
 	DomainPrefix   string            `json:"domainPrefix"`
 	HTTP           httpV2            `json:"http"`
@@ -102,59 +103,83 @@ const eventTime = "02/Jan/2006:15:04:05 -0700"
 func (x *exchange) eventV2() ([]byte, error) {
 	body, encoded := x.eventBody()
 	e := eventV2{
-		Version:        "2.0",
-		RouteKey:       x.route.Key,
-		RawPath:        x.stageURL,
-		RawQueryString: x.r.URL.RawQuery,
-		Headers:        map[string]string{},
-		RequestContext: contextV2{
-			AccountID:    x.api.Account,
-			APIID:        x.api.ID,
-			DomainName:   x.host,
-			DomainPrefix: domainPrefix(x.host),
-			HTTP: httpV2{
-				Method:    x.r.Method,
-				Path:      x.stageURL,
-				Protocol:  eventProtocol,
-				SourceIP:  x.sourceIP(),
-				UserAgent: x.r.Header.Get("User-Agent"),
-			},
-			RequestID: x.id,
-			RouteKey:  x.route.Key,
-			Stage:     x.stage.Name,
-			Time:      x.now.UTC().Format(eventTime),
-			TimeEpoch: x.now.UnixMilli(),
-		},
+		Version:         "2.0",
+		RouteKey:        x.route.Key,
+		RawPath:         x.stageURL,
+		RawQueryString:  x.r.URL.RawQuery,
+		Cookies:         x.cookies(),
+		Headers:         x.headersV2(),
+		Query:           x.queryV2(),
+		RequestContext:  x.contextV2(),
 		Body:            body,
 		PathParameters:  x.pathParameters(),
 		IsBase64Encoded: encoded,
 		StageVariables:  x.stage.Variables,
 	}
+	return marshalEvent(e)
+}
+
+func (x *exchange) contextV2() contextV2 {
+	c := contextV2{
+		AccountID:    x.api.Account,
+		APIID:        x.api.ID,
+		Authorizer:   x.granted.v2(),
+		DomainName:   x.host,
+		DomainPrefix: domainPrefix(x.host),
+		HTTP: httpV2{
+			Method:    x.r.Method,
+			Path:      x.stageURL,
+			Protocol:  eventProtocol,
+			SourceIP:  x.sourceIP(),
+			UserAgent: x.r.Header.Get("User-Agent"),
+		},
+		RequestID: x.id,
+		RouteKey:  x.route.Key,
+		Stage:     x.stage.Name,
+		Time:      x.now.UTC().Format(eventTime),
+		TimeEpoch: x.now.UnixMilli(),
+	}
+	if cert := x.client.described(); cert != nil {
+		c.Authentication = &authenticationV2{cert}
+	}
+	return c
+}
+
+func (x *exchange) cookies() []string {
+	var cookies []string
 	for _, line := range x.r.Header["Cookie"] {
 		for cookie := range strings.SplitSeq(line, ";") {
 			if cookie = strings.TrimSpace(cookie); cookie != "" {
-				e.Cookies = append(e.Cookies, cookie)
+				cookies = append(cookies, cookie)
 			}
 		}
 	}
+	return cookies
+}
+
+func (x *exchange) headersV2() map[string]string {
+	headers := map[string]string{}
 	x.eachHeader(func(name string, values []string) {
 		if name != "Cookie" {
-			e.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+			headers[strings.ToLower(name)] = strings.Join(values, ",")
 		}
 	})
+	return headers
+}
+
+// queryV2 joins the values of a parameter; nil if there are none.
+func (x *exchange) queryV2() map[string]string {
+	var query map[string]string
 	for _, q := range x.query() {
-		if e.Query == nil {
-			e.Query = map[string]string{}
+		if query == nil {
+			query = map[string]string{}
 		}
-		if before, ok := e.Query[q.name]; ok {
+		if before, ok := query[q.name]; ok {
 			q.value = before + "," + q.value
 		}
-		e.Query[q.name] = q.value
+		query[q.name] = q.value
 	}
-	if cert := x.client.described(); cert != nil {
-		e.RequestContext.Authentication = &authenticationV2{cert}
-	}
-	return marshalEvent(e)
+	return query
 }
 
 type eventV1 struct {
@@ -176,6 +201,7 @@ type eventV1 struct {
 type contextV1 struct {
 	AccountID         string     `json:"accountId"`
 	APIID             string     `json:"apiId"`
+	Authorizer        any        `json:"authorizer,omitempty"`
 	DomainName        string     `json:"domainName"`
 	DomainPrefix      string     `json:"domainPrefix"`
 	ExtendedRequestID string     `json:"extendedRequestId"`
@@ -209,45 +235,29 @@ type identityV1 struct {
 	UserARN                       *string     `json:"userArn"`
 }
 
+// pathV1 is the path as the caller has it, the mapping included.
+func (x *exchange) pathV1() string {
+	if x.apiHost {
+		return x.stageURL
+	}
+	return x.r.URL.EscapedPath()
+}
+
 // eventV1 makes the event of payload format 1.0. Absent parts are null.
 func (x *exchange) eventV1() ([]byte, error) {
 	body, encoded := x.eventBody()
-	path := x.stageURL
-	if !x.apiHost {
-		path = x.r.URL.EscapedPath() // as the caller has it, the mapping included
-	}
 	e := eventV1{
 		Version:           "1.0",
 		Resource:          x.routePath(),
-		Path:              path,
+		Path:              x.pathV1(),
 		HTTPMethod:        x.r.Method,
 		Headers:           map[string]string{},
 		MultiValueHeaders: map[string][]string{},
-		RequestContext: contextV1{
-			AccountID:         x.api.Account,
-			APIID:             x.api.ID,
-			DomainName:        x.host,
-			DomainPrefix:      domainPrefix(x.host),
-			ExtendedRequestID: x.id,
-			HTTPMethod:        x.r.Method,
-			Identity: identityV1{
-				ClientCert: x.client.described(),
-				SourceIP:   x.sourceIP(),
-				UserAgent:  x.r.Header.Get("User-Agent"),
-			},
-			Path:             path,
-			Protocol:         eventProtocol,
-			RequestID:        x.id,
-			RequestTime:      x.now.UTC().Format(eventTime),
-			RequestTimeEpoch: x.now.UnixMilli(),
-			ResourceID:       x.route.Key,
-			ResourcePath:     x.routePath(),
-			Stage:            x.stage.Name,
-		},
-		PathParameters:  x.pathParameters(),
-		StageVariables:  x.stage.Variables,
-		Body:            body,
-		IsBase64Encoded: encoded,
+		RequestContext:    x.contextV1(),
+		PathParameters:    x.pathParameters(),
+		StageVariables:    x.stage.Variables,
+		Body:              body,
+		IsBase64Encoded:   encoded,
 	}
 	x.eachHeader(func(name string, values []string) {
 		e.Headers[name] = values[len(values)-1]
@@ -263,6 +273,31 @@ func (x *exchange) eventV1() ([]byte, error) {
 	return marshalEvent(e)
 }
 
+func (x *exchange) contextV1() contextV1 {
+	return contextV1{
+		AccountID:         x.api.Account,
+		APIID:             x.api.ID,
+		Authorizer:        x.granted.v1(),
+		DomainName:        x.host,
+		DomainPrefix:      domainPrefix(x.host),
+		ExtendedRequestID: x.id,
+		HTTPMethod:        x.r.Method,
+		Identity: identityV1{
+			ClientCert: x.client.described(),
+			SourceIP:   x.sourceIP(),
+			UserAgent:  x.r.Header.Get("User-Agent"),
+		},
+		Path:             x.pathV1(),
+		Protocol:         eventProtocol,
+		RequestID:        x.id,
+		RequestTime:      x.now.UTC().Format(eventTime),
+		RequestTimeEpoch: x.now.UnixMilli(),
+		ResourceID:       x.route.Key,
+		ResourcePath:     x.routePath(),
+		Stage:            x.stage.Name,
+	}
+}
+
 // eachHeader visits the headers of an event in their canonical form: what the
 // client sent, without what concerns the connection, and what the gateway adds.
 func (x *exchange) eachHeader(visit func(name string, values []string)) {
@@ -272,7 +307,11 @@ func (x *exchange) eachHeader(visit func(name string, values []string)) {
 			visit(name, values)
 		}
 	}
-	visit("Content-Length", []string{strconv.Itoa(len(x.body))})
+	length := int64(len(x.body))
+	if x.body == nil { // an authorizer is asked before the body is read
+		length = max(0, x.r.ContentLength)
+	}
+	visit("Content-Length", []string{strconv.FormatInt(length, 10)})
 	visit("Host", []string{x.r.Host})
 	visit("X-Amzn-Trace-Id", []string{x.edge.ids.trace(x.now)})
 	visit("X-Forwarded-For", []string{x.sourceIP()})

@@ -28,6 +28,7 @@ type exchange struct {
 	id      string         // apigw-requestid
 	host    string         // normal form
 	body    []byte         // whole; of a pooled buffer
+	granted *grant         // nil: the route has no authorizer
 	counted *countedReader // nil: there is no body
 	target
 }
@@ -50,6 +51,12 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refused := x.find(); refused != nil {
 		refused.write(w)
 		return
+	}
+	if x.route.Authorizer != nil {
+		if refused := x.authorize(); refused != nil {
+			refused.write(w)
+			return
+		}
 	}
 	buffer := bodies.Get().(*bytes.Buffer)
 	defer giveBack(buffer)

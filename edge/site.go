@@ -23,6 +23,8 @@ type view struct {
 	broken    map[*snapshot.API]bool   // APIs that cannot be served
 	proxies   map[*snapshot.Integration]*proxy
 	upstreams map[upstreamKey]*upstream
+	guards    map[guardKey]*guard
+	issuers   map[string]*issuer // by URL
 	problems  []Problem
 }
 
@@ -80,6 +82,8 @@ func (e *Edge) compile(s *snapshot.Snapshot, before *view) *view {
 		broken:    map[*snapshot.API]bool{},
 		proxies:   map[*snapshot.Integration]*proxy{},
 		upstreams: map[upstreamKey]*upstream{},
+		guards:    map[guardKey]*guard{},
+		issuers:   map[string]*issuer{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.APIs)) {
 		api := s.APIs[id]
@@ -230,6 +234,11 @@ func (e *Edge) compileStage(v *view, api *snapshot.API, stage *snapshot.Stage) e
 	for i, r := range stage.Routes {
 		if err := checkRoute(r, i == len(stage.Routes)-1); err != nil {
 			return fmt.Errorf("route %d: %w", i, err)
+		}
+		if r.Authorizer != nil {
+			if err := e.compileGuard(v, api, stage, r.Authorizer); err != nil {
+				return fmt.Errorf("route %s: authorizer %s: %w", r.Key, r.Authorizer.ID, err)
+			}
 		}
 		in := r.Integration
 		if in == nil || in.Type != snapshot.HTTPProxy || v.proxies[in] != nil || r.Unavailable != "" {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,10 @@ type Config struct {
 	// endpoint that certificates point at: buckets of S3, and OCSP. Empty: it does
 	// not answer for them. Clients of such names come to port 80.
 	EndpointAddresses []string
+
+	// IssuerRoots are who may have signed the certificates of the token issuers
+	// that JWT authorizers name. nil: the system's roots.
+	IssuerRoots *x509.CertPool
 
 	Now    func() time.Time // the one clock
 	Rand   io.Reader        // the one source of randomness; safe for concurrent use

@@ -64,6 +64,9 @@ type Stage struct {
 	Variables map[string]string // nil: none
 	Routes    []*Route          // in the order of selection (the most specific first), "$default" last
 	CORS      *CORS             // nil: the backends answer preflights
+	// AuthorizerEpoch rises when the answers of authorizers that the stage
+	// remembers are to be forgotten.
+	AuthorizerEpoch uint64
 }
 
 // CORS is what the gateway answers to browsers on behalf of a stage. Names of
@@ -84,6 +87,8 @@ type Route struct {
 	Method      string    // "ANY" or a method; "" for $default
 	Segments    []Segment // nil for $default
 	Integration *Integration
+	Authorizer  *Authorizer // nil: everybody may call the route
+	Scopes      []string    // of a JWT authorizer's tokens, one of which is demanded; nil: none
 	// Unavailable, when not empty, says why the route cannot serve (an
 	// integration type or authorizer that is not built): it answers 500.
 	Unavailable string
@@ -111,4 +116,51 @@ type Integration struct {
 	Function string        // AWSProxy: function ARN, with its qualifier if any
 	Payload  string        // AWSProxy: "1.0" or "2.0"
 	Timeout  time.Duration // 50 ms to 30 s
+}
+
+// Kinds of authorizer.
+const (
+	RequestAuthorizer = "REQUEST" // a Lambda function decides
+	JWTAuthorizer     = "JWT"     // a token decides
+)
+
+// An Authorizer decides who may call a route.
+type Authorizer struct {
+	ID      string
+	Type    string           // RequestAuthorizer or JWTAuthorizer
+	Sources []IdentitySource // JWTAuthorizer: one, where the token is
+
+	// Of a RequestAuthorizer.
+	Function string        // ARN, with its qualifier if any
+	Payload  string        // "1.0" or "2.0"
+	Simple   bool          // the function answers isAuthorized, not a policy
+	TTL      time.Duration // how long an answer is remembered; 0: not at all
+
+	// Of a JWTAuthorizer.
+	Issuer   string   // URL, as the token's iss has it
+	Audience []string // one of which the token must name
+}
+
+// Places that an identity source can be in.
+const (
+	FromHeader        = "header"
+	FromQuery         = "querystring"
+	FromContext       = "context"
+	FromStageVariable = "stageVariables"
+)
+
+// An IdentitySource is a part of a request that says who is calling.
+type IdentitySource struct {
+	From string // FromHeader, …
+	Name string // of the header (in any case), the parameter or the variable
+}
+
+// ContextVariables are the names that an IdentitySource from the context may have.
+func ContextVariables() []string {
+	return []string{
+		"accountId", "apiId", "domainName", "domainPrefix", "httpMethod", "identity.sourceIp", "identity.userAgent",
+		"identity.clientCert.clientCertPem", "identity.clientCert.issuerDN", "identity.clientCert.serialNumber", "identity.clientCert.subjectDN",
+		"identity.clientCert.validity.notAfter", "identity.clientCert.validity.notBefore",
+		"path", "protocol", "routeKey", "stage",
+	}
 }

@@ -90,7 +90,7 @@ func (s *Service) compileAPI(ctx context.Context, a api) (*snapshot.API, error) 
 		DisableDefaultEndpoint: a.DisableDefaultEndpoint, Stages: make(map[string]*snapshot.Stage, len(a.Stages)),
 	}
 	for _, g := range a.Stages {
-		compiled := &snapshot.Stage{Name: g.Name}
+		compiled := &snapshot.Stage{Name: g.Name, AuthorizerEpoch: g.CacheResets}
 		if len(g.Variables) > 0 {
 			compiled.Variables = g.Variables
 		}
@@ -125,6 +125,14 @@ func compileRoutes(d deployment) ([]*snapshot.Route, error) {
 		}
 		integrations[i.ID] = c
 	}
+	authorizers := make(map[string]*snapshot.Authorizer, len(d.Authorizers))
+	for _, z := range d.Authorizers {
+		c, err := z.compile()
+		if err != nil {
+			return nil, fmt.Errorf("authorizer %s: %w", z.ID, err)
+		}
+		authorizers[z.ID] = c
+	}
 	routes := make([]*snapshot.Route, 0, len(d.Routes))
 	for _, r := range d.Routes {
 		method, segments, err := parseRouteKey(r.Key)
@@ -134,6 +142,11 @@ func compileRoutes(d deployment) ([]*snapshot.Route, error) {
 		c := &snapshot.Route{Key: r.Key, Method: method, Segments: segments, Integration: integrations[r.Integration]}
 		if c.Integration == nil {
 			c.Unavailable = "the route has no integration"
+		}
+		if r.Authorization != "" {
+			if c.Authorizer, c.Scopes = authorizers[r.Authorizer], r.Scopes; c.Authorizer == nil {
+				c.Unavailable = "the route's authorizer is missing"
+			}
 		}
 		routes = append(routes, c)
 	}

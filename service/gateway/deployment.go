@@ -24,7 +24,7 @@ func (s *Service) freeze(a *api, description string, automatic bool) (deployment
 	}
 	return deployment{
 		ID: id, Description: description, Automatic: automatic, Created: s.now().UTC(),
-		Routes: a.Routes, Integrations: a.Integrations, CORS: a.CORS,
+		Routes: a.Routes, Integrations: a.Integrations, Authorizers: a.Authorizers, CORS: a.CORS,
 	}, nil
 }
 
@@ -65,7 +65,7 @@ func (s *Service) autoDeploy(ctx context.Context, a *api, b *store.Batch) error 
 	return nil
 }
 
-// CreateDeployment freezes routes, integrations and CORS; with StageName it points
+// CreateDeployment freezes routes, integrations, authorizers and CORS; with StageName it points
 // that stage at the result in the same commit.
 func (s *Service) CreateDeployment(ctx context.Context, in *apigatewayv2.CreateDeploymentInput) (*apigatewayv2.CreateDeploymentOutput, error) {
 	var d deployment

@@ -386,7 +386,6 @@ func TestBadInput(t *testing.T) {
 		{"greedy in the middle", "BadRequestException", "last segment", route("GET /{all+}/pets")},
 		{"variable twice", "BadRequestException", "twice", route("GET /{a}/{a}")},
 		{"missing integration", "BadRequestException", "has no integration", only(f.CreateRoute(ctx, &apigatewayv2.CreateRouteInput{ApiId: &id, RouteKey: aws.String("GET /"), Target: aws.String("integrations/none")}))},
-		{"jwt", "BadRequestException", "authorizationType JWT is not built", only(f.CreateRoute(ctx, &apigatewayv2.CreateRouteInput{ApiId: &id, RouteKey: aws.String("GET /"), AuthorizationType: v2.AuthorizationTypeJwt}))},
 		{"deploy nothing", "BadRequestException", "no routes exist", only(f.CreateDeployment(ctx, &apigatewayv2.CreateDeploymentInput{ApiId: &id}))},
 		{"stage name", "BadRequestException", "Stage name only allows", only(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("a b")}))},
 		{"missing deployment", "NotFoundException", "Invalid Deployment identifier", only(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("a"), DeploymentId: aws.String("none")}))},

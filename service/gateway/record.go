@@ -15,7 +15,7 @@ import (
 
 // Kinds of record. A write of KindAPI or KindDomain calls for a new snapshot.
 //
-//	KindAPI         <account>/<region>/<api id>                    an API with its routes, integrations and stages
+//	KindAPI         <account>/<region>/<api id>                    an API with its routes, integrations, authorizers and stages
 //	kindDeployment  <account>/<region>/<api id>/<deployment id>    what a deployment froze
 //	KindDomain      <domain name>                                  a domain name with its mappings
 //	kindTrust       <domain name>/<SHA-256>                        the trust store's bytes as they were read
@@ -40,6 +40,7 @@ type api struct {
 	Created                time.Time
 	Tags                   map[string]string `json:",omitempty"`
 	CORS                   *cors             `json:",omitempty"`
+	Authorizers            []authorizer      `json:",omitempty"`
 	Integrations           []integration
 	Routes                 []route
 	Stages                 []stage
@@ -60,8 +61,11 @@ type route struct {
 	ID            string
 	Managed       bool `json:",omitempty"`
 	Key           string
-	Integration   string `json:",omitempty"` // id
-	OperationName string `json:",omitempty"`
+	Integration   string   `json:",omitempty"` // id
+	OperationName string   `json:",omitempty"`
+	Authorization string   `json:",omitempty"` // CUSTOM or JWT; "" is NONE
+	Authorizer    string   `json:",omitempty"` // id
+	Scopes        []string `json:",omitempty"`
 }
 
 type stage struct {
@@ -74,6 +78,7 @@ type stage struct {
 	Variables         map[string]string
 	Tags              map[string]string `json:",omitempty"`
 	Created, Updated  time.Time
+	CacheResets       uint64 `json:",omitempty"` // of what authorizers answered
 }
 
 type deployment struct {
@@ -83,7 +88,21 @@ type deployment struct {
 	Created      time.Time
 	Routes       []route
 	Integrations []integration
-	CORS         *cors `json:",omitempty"`
+	Authorizers  []authorizer `json:",omitempty"`
+	CORS         *cors        `json:",omitempty"`
+}
+
+type authorizer struct {
+	ID       string
+	Name     string
+	Type     string   // REQUEST or JWT
+	Sources  []string `json:",omitempty"` // as given
+	URI      string   `json:",omitempty"` // REQUEST: of the function, as given
+	Payload  string   `json:",omitempty"`
+	Simple   bool     `json:",omitempty"`
+	TTL      int32    `json:",omitempty"` // seconds
+	Issuer   string   `json:",omitempty"` // JWT
+	Audience []string `json:",omitempty"`
 }
 
 // cors is never changed once it is part of a record, because deployments share it.

@@ -19,6 +19,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *apigatewayv2.CreateRouteI
 		return nil, err
 	}
 	r := route{Key: aws.ToString(in.RouteKey), OperationName: aws.ToString(in.OperationName)}
+	r.authorize(in.AuthorizationType, in.AuthorizerId, in.AuthorizationScopes)
 	var err error
 	if r.ID, err = s.newID(7); err != nil {
 		return nil, err
@@ -41,14 +42,27 @@ func (s *Service) CreateRoute(ctx context.Context, in *apigatewayv2.CreateRouteI
 
 func unsupportedRoute(in *apigatewayv2.CreateRouteInput) error {
 	switch {
-	case in.AuthorizationType != "" && in.AuthorizationType != types.AuthorizationTypeNone:
+	case in.AuthorizationType == types.AuthorizationTypeAwsIam:
 		return notBuilt("authorizationType " + string(in.AuthorizationType))
-	case aws.ToString(in.AuthorizerId) != "", len(in.AuthorizationScopes) > 0:
-		return notBuilt("an authorizer")
 	case aws.ToBool(in.ApiKeyRequired), in.ModelSelectionExpression != nil, len(in.RequestModels) > 0, len(in.RequestParameters) > 0, in.RouteResponseSelectionExpression != nil:
 		return badRequest("apiKeyRequired, modelSelectionExpression, requestModels, requestParameters and routeResponseSelectionExpression are for WebSocket APIs only")
 	}
 	return nil
+}
+
+// authorize sets what the input names; NONE takes the authorizer away.
+func (r *route) authorize(kind types.AuthorizationType, authorizer *string, scopes []string) {
+	switch kind {
+	case "":
+	case types.AuthorizationTypeNone:
+		r.Authorization, r.Authorizer, r.Scopes = "", "", nil
+	default:
+		r.Authorization = string(kind)
+	}
+	set(&r.Authorizer, authorizer)
+	if scopes != nil {
+		r.Scopes = scopes
+	}
 }
 
 // routeTarget takes "integrations/<id>" apart. A route may have no target yet.
@@ -64,7 +78,7 @@ func routeTarget(target *string) (string, error) {
 }
 
 // checkRoutes judges all routes of an API together: keys well formed and
-// unique, integrations there, path variables known.
+// unique, integrations and authorizers there, path variables known.
 func checkRoutes(a *api) error {
 	seen := map[string]bool{}
 	for _, r := range a.Routes {
@@ -77,6 +91,9 @@ func checkRoutes(a *api) error {
 			i = a.Integrations[n]
 		}
 		if err := checkRoute(r, i); err != nil {
+			return err
+		}
+		if err := checkAuthorization(r, a.Authorizers); err != nil {
 			return err
 		}
 		method, segments, _ := parseRouteKey(r.Key)
@@ -158,6 +175,7 @@ func (s *Service) UpdateRoute(ctx context.Context, in *apigatewayv2.UpdateRouteI
 		}
 		set(&r.Key, in.RouteKey)
 		set(&r.OperationName, in.OperationName)
+		r.authorize(in.AuthorizationType, in.AuthorizerId, in.AuthorizationScopes)
 		if in.Target != nil {
 			r.Integration = target
 		}
@@ -197,7 +215,8 @@ func (a *api) route(id string) (int, error) {
 func (r route) sdk() types.Route {
 	out := types.Route{
 		RouteId: &r.ID, RouteKey: &r.Key, ApiGatewayManaged: managed(r.Managed), ApiKeyRequired: aws.Bool(false),
-		AuthorizationType: types.AuthorizationTypeNone, OperationName: optional(r.OperationName),
+		AuthorizationType: types.AuthorizationType(orDefault(r.Authorization, string(types.AuthorizationTypeNone))), AuthorizerId: optional(r.Authorizer),
+		AuthorizationScopes: r.Scopes, OperationName: optional(r.OperationName),
 	}
 	if r.Integration != "" {
 		out.Target = aws.String("integrations/" + r.Integration)

@@ -204,6 +204,22 @@ func (s *Service) DeleteStage(ctx context.Context, in *apigatewayv2.DeleteStageI
 	return &apigatewayv2.DeleteStageOutput{}, nil
 }
 
+// ResetAuthorizersCache makes a stage forget what its authorizers answered.
+func (s *Service) ResetAuthorizersCache(ctx context.Context, in *apigatewayv2.ResetAuthorizersCacheInput) (*apigatewayv2.ResetAuthorizersCacheOutput, error) {
+	_, err := s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, _ *store.Batch) error {
+		n, err := a.stage(aws.ToString(in.StageName))
+		if err != nil {
+			return err
+		}
+		a.Stages[n].CacheResets++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &apigatewayv2.ResetAuthorizersCacheOutput{}, nil
+}
+
 func (a *api) stage(name string) (int, error) {
 	n := slices.IndexFunc(a.Stages, func(g stage) bool { return g.Name == name })
 	if n < 0 {
