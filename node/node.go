@@ -211,7 +211,9 @@ func (n *Node) install(ctx context.Context) (installation, error) {
 func (n *Node) buildDataPlanes(ctx context.Context) error {
 	c := n.config
 	var err error
-	n.edge, err = edge.New(edge.Config{Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, Logger: c.Logger.With("part", "edge")})
+	n.edge, err = edge.New(edge.Config{
+		Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, ParsePolicy: parseAuthorizerPolicy, Fetcher: newIssuers(c.IssuerRoots), Logger: c.Logger.With("part", "edge"),
+	})
 	if err != nil {
 		return err
 	}
