@@ -37,48 +37,47 @@ func (s *Service) says(bk *bucket, key, action string, who policy.Principal, key
 	return p.Evaluate(policy.Request{Principal: who, Action: action, Resource: arn.New("s3", "", "", resource).String(), Keys: keys}).Decision, nil
 }
 
-// visible finds the bucket of an object that a request without a signature asks
-// for, when everybody may read it: by the bucket's policy, or by the object's
-// ACL. Whether an object exists is only told where everybody may list the bucket.
+// visible reads the version that a request without a signature asks for, when
+// everybody may read it: by the bucket's policy, or by the version's own ACL. What
+// it returns is the very version that it judged. Whether an object exists is only
+// told where everybody may list the bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-s3-evaluates-access-control.html
-func (s *Service) visible(r reading) func(context.Context, *string, *string) (*bucket, error) {
-	return func(ctx context.Context, name, expected *string) (*bucket, error) {
-		bk, err := s.readBucket(ctx, aws.ToString(name))
-		if err != nil {
-			return nil, err
-		}
-		if expected != nil && *expected != bk.Account {
-			return nil, accessDenied()
-		}
-		key := aws.ToString(r.key)
-		action := "s3:GetObject"
-		if r.version != nil {
-			action = "s3:GetObjectVersion"
-		}
-		allowed, err := s.everybody(ctx, bk, key, action)
-		if err != nil {
-			return nil, err
-		}
-		v, missing := s.lookup(ctx, bk, key, r.version, r.method)
-		if missing == nil {
-			if allowed == policy.Allow || allowed == policy.Silent && v.Public && bk.hasACLs() && (bk.PublicAccess == nil || !bk.PublicAccess.IgnoreACLs) {
-				return bk, nil
-			}
-			return nil, accessDenied()
-		}
-		var client smithy.APIError
-		if !errors.As(missing, &client) {
-			return nil, missing
-		}
-		listed, err := s.everybody(ctx, bk, "", "s3:ListBucket")
-		switch {
-		case err != nil:
-			return nil, err
-		case listed == policy.Allow && allowed == policy.Allow:
-			return nil, missing
-		}
-		return nil, accessDenied()
+func (s *Service) visible(ctx context.Context, r reading) (*bucket, *version, error) {
+	bk, err := s.readBucket(ctx, aws.ToString(r.bucket))
+	if err != nil {
+		return nil, nil, err
 	}
+	if r.expected != nil && *r.expected != bk.Account {
+		return nil, nil, accessDenied()
+	}
+	key := aws.ToString(r.key)
+	action := "s3:GetObject"
+	if r.version != nil {
+		action = "s3:GetObjectVersion"
+	}
+	allowed, err := s.everybody(ctx, bk, key, action)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, missing := s.lookup(ctx, bk, key, r.version, r.method)
+	if missing == nil {
+		if allowed == policy.Allow || allowed == policy.Silent && v.Public && bk.hasACLs() && (bk.PublicAccess == nil || !bk.PublicAccess.IgnoreACLs) {
+			return bk, v, nil
+		}
+		return nil, nil, accessDenied()
+	}
+	var client smithy.APIError
+	if !errors.As(missing, &client) {
+		return nil, nil, missing
+	}
+	listed, err := s.everybody(ctx, bk, "", "s3:ListBucket")
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case listed == policy.Allow && allowed == policy.Allow:
+		return nil, nil, missing
+	}
+	return nil, nil, accessDenied()
 }
 
 // everybody is what the bucket's policy says to a request without a signature.

@@ -90,21 +90,10 @@ type selection struct {
 
 // choose finds the version, holds the conditions against it, and works out the range.
 func (s *Service) choose(ctx context.Context, r reading) (*selection, error) {
-	find := s.bucket
-	switch {
-	case call.From(ctx).Signing == call.Anonymous:
-		find = s.visible(r)
-	case r.anywhere:
-		find = s.owned
-	}
-	bk, err := find(ctx, r.bucket, r.expected)
-	if err != nil {
-		return nil, err
-	}
 	if err := checkSSEC(r.ssec...); err != nil {
 		return nil, err
 	}
-	v, err := s.lookup(ctx, bk, aws.ToString(r.key), r.version, r.method)
+	bk, v, err := s.permitted(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -128,6 +117,23 @@ func (s *Service) choose(ctx context.Context, r reading) (*selection, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// permitted reads the version that a request asks for, if the caller may have it.
+func (s *Service) permitted(ctx context.Context, r reading) (*bucket, *version, error) {
+	if call.From(ctx).Signing == call.Anonymous {
+		return s.visible(ctx, r)
+	}
+	find := s.bucket
+	if r.anywhere {
+		find = s.owned
+	}
+	bk, err := find(ctx, r.bucket, r.expected)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.lookup(ctx, bk, aws.ToString(r.key), r.version, r.method)
+	return bk, v, err
 }
 
 // partSpan is where a part lies in an object. An object that was put in one piece has one part.
