@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"countersign/call"
 	"countersign/keys"
 	"countersign/service/authority"
 	"countersign/service/certificates"
@@ -15,6 +17,8 @@ import (
 	"countersign/service/objects"
 	"countersign/store"
 	"countersign/store/sqlite"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // A Finding is one thing in a data folder that does not agree with the rest.
@@ -28,6 +32,7 @@ type Checked struct {
 	Ledger    authority.Checked `json:"ledger"`
 	Inventory int               `json:"inventory"` // certificates of ACM
 	Objects   objects.Checked   `json:"objects"`
+	CRLs      int               `json:"crls"`
 	Packages  int               `json:"packages"` // of functions
 	Findings  int               `json:"-"`
 }
@@ -72,7 +77,7 @@ func (s *stopped) inventory() *certificates.Service {
 
 // Check proves that what is in the data folder of a stopped node agrees:
 // database, authorities with their keys, the ledger with the signatures over its
-// bytes, certificates, objects and the packages of functions. What does not is
+// bytes, certificates, CRLs, objects and the packages of functions. What does not is
 // handed to report, one by one. The folder is not changed but for what opening it
 // does: bringing the schema up to date, and sweeping what has expired. The error is
 // for what kept it from looking, which proves nothing.
@@ -116,7 +121,26 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 	if done.Inventory, err = s.inventory().Check(ctx, found); err != nil {
 		return done, err
 	}
-	return done, s.checkBlobs(ctx, &done, found)
+	if err := s.checkBlobs(ctx, &done, found); err != nil {
+		return done, err
+	}
+	done.CRLs, err = s.authority().CheckCRLs(ctx, s.object, found)
+	return done, err
+}
+
+// object opens an object as its account does.
+func (s *stopped) object(ctx context.Context, account, region, bucket, key string) (io.ReadCloser, error) {
+	ctx = call.With(ctx, call.Call{Account: account, Region: region, Service: "s3", Operation: "GetObject", Signing: call.Internal,
+		Principal: call.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account}})
+	out, err := s.objects().GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	return out.Body, nil
+}
+
+func (s *stopped) objects() *objects.Service {
+	return objects.New(objects.Config{Store: s.store, Now: s.config.Now, Rand: s.config.Rand})
 }
 
 // checkBlobs reads everything that is kept in blobs, and looks for blobs that
@@ -124,7 +148,7 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 func (s *stopped) checkBlobs(ctx context.Context, done *Checked, found func(resource, problem string)) (err error) {
 	used := map[store.BlobID]bool{}
 	uses := func(id store.BlobID) { used[id] = true }
-	if done.Objects, err = objects.New(objects.Config{Store: s.store, Now: s.config.Now, Rand: s.config.Rand}).Check(ctx, found, uses); err != nil {
+	if done.Objects, err = s.objects().Check(ctx, found, uses); err != nil {
 		return err
 	}
 	if done.Packages, err = functions.Check(ctx, s.store, found, uses); err != nil {

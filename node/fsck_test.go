@@ -95,6 +95,12 @@ func populate(t *testing.T) populated {
 		_, err := n.authority.ImportCertificateAuthorityCertificate(ctx, in)
 		must(err)
 	}
+	bucket := aws.String("bucket")
+	_, err = n.objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}})
+	must(err)
+	_, err = n.objects.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: bucket, Policy: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Service":"acm-pca.amazonaws.com"},"Action":["s3:PutObject","s3:PutObjectAcl","s3:GetBucketAcl","s3:GetBucketLocation"],"Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"]}]}`)})
+	must(err)
 	var csr []byte
 	p.root, csr = create(pcatypes.CertificateAuthorityTypeRoot, "Root")
 	_, out := issue(p.root, csr, "RootCACertificate", 3650, nil)
@@ -102,6 +108,9 @@ func populate(t *testing.T) populated {
 	p.sub, csr = create(pcatypes.CertificateAuthorityTypeSubordinate, "Sub")
 	p.ours, out = issue(p.root, csr, "SubordinateCACertificate_PathLen0", 1000, nil)
 	install(p.sub, out)
+	_, err = n.authority.UpdateCertificateAuthority(ctx, &acmpca.UpdateCertificateAuthorityInput{CertificateAuthorityArn: &p.sub, RevocationConfiguration: &pcatypes.RevocationConfiguration{
+		CrlConfiguration: &pcatypes.CrlConfiguration{Enabled: aws.Bool(true), S3BucketName: bucket, ExpirationInDays: aws.Int32(7), S3ObjectAcl: pcatypes.S3ObjectAclBucketOwnerFullControl}}})
+	must(err)
 	key, err := keys.Generate(keys.P256, rand.Reader)
 	must(err)
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "leaf"}}, key)
@@ -114,9 +123,6 @@ func populate(t *testing.T) populated {
 	_, err = n.certificates.RequestCertificate(ctx, &acm.RequestCertificateInput{CertificateAuthorityArn: &p.sub, DomainName: aws.String("api.example.test"), KeyAlgorithm: acmtypes.KeyAlgorithmEcPrime256v1})
 	must(err)
 
-	bucket := aws.String("bucket")
-	_, err = n.objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}})
-	must(err)
 	for name, size := range map[string]int{"small": 100, "large": 3 << 20} {
 		_, err = n.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: &name, Body: bytes.NewReader(bytes.Repeat([]byte("0123456789"), size/10)), ContentLength: aws.Int64(int64(size / 10 * 10))})
 		must(err)
@@ -138,6 +144,16 @@ func populate(t *testing.T) populated {
 	_, err = n.functions.CreateFunction(ctx, &lambda.CreateFunctionInput{FunctionName: aws.String("echo"), Role: aws.String("arn:aws:iam::111122223333:role/echo"),
 		Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Code: &lambdatypes.FunctionCode{ZipFile: packed.Bytes()}})
 	must(err)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		lists, err := n.authority.CRLs(ctx)
+		must(err)
+		if len(lists) == 1 && lists[0].Entries == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no CRL with the revocation: %+v", lists)
+		}
+	}
 	closed = true
 	must(n.Close())
 	return p
@@ -181,7 +197,7 @@ func TestCheckNamesDamage(t *testing.T) {
 	if found != "" {
 		t.Fatalf("an undamaged folder: %s", found)
 	}
-	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 3 || done.Objects.Bytes < 3<<20 || done.Packages != 1 {
+	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 4 || done.CRLs != 1 || done.Objects.Bytes < 3<<20 || done.Packages != 1 {
 		t.Errorf("looked at too little: %+v", done)
 	}
 
@@ -219,9 +235,14 @@ func TestCheckNamesDamage(t *testing.T) {
 		{"record is not JSON", `UPDATE records SET value = x'7b' WHERE kind = 'acm-pca/authority' AND json_extract(value, '$.ID') = ?`, []any{sub}, "record acm-pca/authority "},
 		{"bytes of a large object", `UPDATE chunks SET data = zeroblob(length(data)) WHERE (blob, n) = (SELECT blob, n FROM chunks ORDER BY length(data) DESC LIMIT 1)`, nil, "s3://bucket/large version null: its bytes have the ETag"},
 		{"chunk lost", `DELETE FROM chunks WHERE (blob, n) = (SELECT blob, n FROM chunks ORDER BY length(data) DESC LIMIT 1)`, nil, "s3://bucket/large version null: "},
-		{"bytes of a small object", `UPDATE records SET value = zeroblob(length(value)) WHERE kind = 's3/inline'`, nil, "s3://bucket/small version null: its bytes have the ETag"},
+		{"bytes of a small object", `UPDATE records SET value = zeroblob(length(value)) WHERE kind = 's3/inline' AND instr(key, CAST('small' AS BLOB)) > 0`, nil, "s3://bucket/small version null: its bytes have the ETag"},
 		{"small object lost", `DELETE FROM records WHERE kind = 's3/inline'`, nil, "s3://bucket/small version null: its bytes are not in the store"},
 		{"manifest lost", `DELETE FROM records WHERE kind = 's3/manifest'`, nil, "s3://bucket/parts version null: its bytes are not in the store"},
+		{"CRL of before", `UPDATE records SET value = CAST(json_set(value, '$.Number', json_extract(value, '$.Number') + 1) AS BLOB) WHERE kind = 'acm-pca/crl'`, nil, "; the list written last has "},
+		{"CRL lost", `DELETE FROM records WHERE kind IN ('s3/version', 's3/head', 's3/inline') AND instr(key, CAST('.crl' AS BLOB)) > 0`, nil, ": it cannot be read: "},
+		{"revoked behind the CRL", `UPDATE ledger SET revoked_revision = 1, revoked_at = issued_at - 3600000000, reason = 1 WHERE hex(serial) = upper(?)`, []any{p.leaf}, ": it does not revoke "},
+		{"not revoked any more", `UPDATE ledger SET revoked_revision = NULL, revoked_at = NULL, reason = 0 WHERE hex(serial) = upper(?)`, []any{p.second}, ": it revokes 1 certificates that the ledger does not have revoked"},
+		{"revoked for another reason", `UPDATE ledger SET reason = 1 WHERE hex(serial) = upper(?)`, []any{p.second}, "with reason 4, the ledger at "},
 		{"versions lost", `DELETE FROM records WHERE kind = 's3/version' AND json_extract(value, '$.Key') = 'large'`, nil, "are kept, but nothing refers to them"},
 		{"head lost", `DELETE FROM records WHERE kind = 's3/head' AND json_extract(value, '$.Current.Key') = 'small'`, nil, "its key has no head"},
 		{"bucket lost", `DELETE FROM records WHERE kind = 's3/bucket'`, nil, "there is no bucket bucket"},

@@ -31,6 +31,8 @@ func fsckCommand() *cobra.Command {
                        are made again from the to-be-signed bytes, and must come out the same
   certificates         those of authorities and of ACM are in the ledger, byte for byte; what was answered
                        under an idempotency token exists
+  CRLs                 those in buckets are the ones written last, signed by their authority, and revoke
+                       what the ledger says is revoked
   objects, packages    every version has the bytes that were uploaded, by size, ETag and checksum;
                        nothing is kept that nothing refers to
 
@@ -93,8 +95,8 @@ func tellChecked(c *cobra.Command, p palette, done node.Checked) error {
 	default:
 		verdict = p.red(fmt.Sprintf("%d things do not agree.", done.Findings))
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s Checked %d authorities, %d certificates in the ledger, %d of ACM, %d object versions in %d buckets (%d bytes), %d function packages.\n",
-		verdict, l.Authorities, l.Certificates, done.Inventory, done.Objects.Versions, done.Objects.Buckets, done.Objects.Bytes, done.Packages)
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s Checked %d authorities, %d certificates in the ledger, %d of ACM, %d CRLs, %d object versions in %d buckets (%d bytes), %d function packages.\n",
+		verdict, l.Authorities, l.Certificates, done.Inventory, done.CRLs, done.Objects.Versions, done.Objects.Buckets, done.Objects.Bytes, done.Packages)
 	if err == nil && l.Unsigned > 0 {
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%d of the ledger's certificates have no recorded signature: it is made when they are asked for.\n", l.Unsigned)
 	}
