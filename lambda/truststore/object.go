@@ -44,9 +44,9 @@ func (b *bundle) write(ctx context.Context, content []byte) (version string, err
 	switch {
 	case isNotFound(err): // of the bucket too: writing tells which
 	case err != nil:
-		return "", b.failed("look at", err)
+		return "", untouched{b.failed("look at", err)}
 	case aws.ToString(current.VersionId) == "":
-		return "", notVersioned // and somebody's object would be overwritten
+		return "", untouched{notVersioned} // and somebody's object would be overwritten
 	case current.Metadata[ownerKey] == b.owner && current.Metadata[digestKey] == sum && *current.VersionId != "null":
 		return *current.VersionId, nil
 	}

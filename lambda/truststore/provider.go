@@ -105,11 +105,11 @@ func (p *provider) perform(ctx context.Context, e *event) response {
 func (p *provider) put(ctx context.Context, e *event) (response, error) {
 	place, err := parseProperties(e.ResourceProperties)
 	if err != nil {
-		return response{}, err
+		return response{}, untouched{err}
 	}
 	content, err := join(place.certs, p.now())
 	if err != nil {
-		return response{}, err
+		return response{}, untouched{err}
 	}
 	version, err := (&bundle{p.s3, place, e.owner()}).write(ctx, content)
 	if err != nil {
@@ -124,8 +124,14 @@ func (p *provider) delete(ctx context.Context, e *event) (response, error) {
 	// With properties that cannot be read nothing was written: this is the end of
 	// a Create that failed.
 	if place, err := parsePlace(e.ResourceProperties); err == nil {
-		if err := (&bundle{p.s3, place, e.owner()}).remove(ctx); err != nil {
+		err := (&bundle{p.s3, place, e.owner()}).remove(ctx)
+		if err != nil && e.PhysicalResourceID != e.noID() {
 			return response{}, err
+		}
+		if err != nil {
+			// The Create failed for the same reason most likely, and wrote nothing. To
+			// fail again would leave the stack in ROLLBACK_FAILED.
+			p.log.Warn("nothing was created, nothing is removed", "error", err)
 		}
 	}
 	return e.succeeded(e.PhysicalResourceID), nil

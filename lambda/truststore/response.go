@@ -36,14 +36,21 @@ func (e *event) succeeded(physicalID string) response {
 	return response{Status: "SUCCESS", PhysicalResourceID: physicalID, StackID: e.StackID, RequestID: e.RequestID, LogicalResourceID: e.LogicalResourceID}
 }
 
+// Untouched is an error from before anything was written.
+type untouched struct{ error }
+
+func (u untouched) Unwrap() error { return u.error }
+
 // failed answers with the id that the resource has, so that CloudFormation takes
 // a failed update for no replacement. A failed Create gets the id that it would
-// have had: the Delete that follows then reads well in the stack's events.
+// have had when something may have been written, else noID: the Delete that
+// follows tells by it whether it must find what to remove.
 func (e *event) failed(err error) response {
 	id := e.PhysicalResourceID
 	if id == "" {
 		id = e.noID()
-		if place, err := parsePlace(e.ResourceProperties); err == nil {
+		var before untouched
+		if place, fault := parsePlace(e.ResourceProperties); fault == nil && !errors.As(err, &before) {
 			id = place.physicalID()
 		}
 	}

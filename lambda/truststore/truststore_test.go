@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 		{"five levels", long, "chain too long: CN=5"},
 	} {
 		a := r.send(ctx, "Create", "", props("trust", "store.pem", test.certs))
-		if a.Status != "FAILED" || !strings.Contains(a.Reason, test.reason) || a.PhysicalResourceID != "s3://trust/store.pem" {
+		if a.Status != "FAILED" || !strings.Contains(a.Reason, test.reason) || a.PhysicalResourceID != "Store-not-created" {
 			t.Errorf("%s: got %+v, want FAILED with %q", test.name, a, test.reason)
 		}
 	}
@@ -204,13 +204,19 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	r.wantFailed(r.send(ctx, "Replace", "x", props("trust", "k", r.certs())), "\"Replace\" is not known")
-	r.wantFailed(r.send(ctx, "Create", "", props("other", "k", r.certs())), "write s3://other/k: NoSuchBucket")
+	if a := r.send(ctx, "Create", "", props("other", "k", r.certs())); a.Status != "FAILED" || !strings.Contains(a.Reason, "write s3://other/k: NoSuchBucket") || a.PhysicalResourceID != "s3://other/k" {
+		t.Errorf("no bucket: %+v", a)
+	}
 	// A failed update keeps the id: it is no replacement.
 	if a := r.send(ctx, "Update", "old", props("other", "k", r.certs())); a.Status != "FAILED" || a.PhysicalResourceID != "old" {
 		t.Errorf("failed update: %+v", a)
 	}
 	r.bucket.deny = "all"
-	r.wantFailed(r.send(ctx, "Create", "", props("trust", "k", r.certs())), "look at s3://trust/k: Forbidden")
+	denied := r.send(ctx, "Create", "", props("trust", "k", r.certs()))
+	r.wantFailed(denied, "look at s3://trust/k: Forbidden")
+	if gone := r.send(ctx, "Delete", denied.PhysicalResourceID, props("trust", "k", r.certs())); gone.Status != "SUCCESS" {
+		t.Errorf("Delete after a Create that was denied: %+v", gone)
+	}
 	r.wantFailed(r.send(ctx, "Delete", "x", props("trust", "k", r.certs())), "look at s3://trust/k: Forbidden")
 }
 
@@ -257,6 +263,9 @@ func TestStuckAndPanicking(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	r.wantFailed(r.send(ctx, "Create", "", props("trust", "store.pem", r.certs())), "time ran out")
+	r.wantKeys("")
+
+	r = newRig(t) // the work of the first still has its clock
 	r.now = func() time.Time { panic("broken clock") }
 	r.wantFailed(r.send(context.Background(), "Create", "", props("trust", "store.pem", r.certs())), "broken clock")
 	r.wantKeys("")
