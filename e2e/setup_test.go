@@ -36,14 +36,17 @@ import (
 const account = "000000000000"
 
 // echo gives the Lambda package of lambda/echo, compiled once.
-var echo = sync.OnceValues(func() ([]byte, error) {
+var echo = sync.OnceValues(func() ([]byte, error) { return program("countersign/lambda/echo") })
+
+// program compiles a Lambda program and zips it.
+func program(path string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "countersign-e2e-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	bootstrap := filepath.Join(dir, "bootstrap")
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, "countersign/lambda/echo")
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, path)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -54,7 +57,7 @@ var echo = sync.OnceValues(func() ([]byte, error) {
 		return nil, err
 	}
 	return zipped("bootstrap", binary)
-})
+}
 
 func zipped(name string, data []byte) ([]byte, error) {
 	var b bytes.Buffer
@@ -205,8 +208,13 @@ func (s *system) serverCertificate(zone, name string) string {
 // function deploys lambda/echo under a name.
 func (s *system) function(name string) string {
 	s.t.Helper()
+	return s.deploy(name, must(echo())(s.t))
+}
+
+// deploy makes a function of a Lambda package and waits until it is active.
+func (s *system) deploy(name string, code []byte) string {
+	s.t.Helper()
 	ctx := context.Background()
-	code := must(echo())(s.t)
 	architecture := lambdatypes.ArchitectureX8664
 	if runtime.GOARCH == "arm64" {
 		architecture = lambdatypes.ArchitectureArm64
