@@ -1,10 +1,12 @@
-// Package gateway keeps HTTP APIs, their routes, integrations, stages and
-// deployments, custom domain names with mutual TLS, and the mappings between the
-// two. It answers for the control plane of API Gateway v2 (apigatewayv2); package
-// edge serves the traffic, from what compile.go makes of these records.
+// Package gateway keeps HTTP APIs, their routes, integrations, authorizers, CORS,
+// stages and deployments, custom domain names with mutual TLS, and the mappings
+// between the two. It answers for the control plane of API Gateway v2
+// (apigatewayv2); package edge serves the traffic, from what compile.go makes of
+// these records.
 //
-// Absent, and refused with an error that says so: WebSocket APIs, authorizers and
-// every authorization type but NONE, VPC links, parameter
-// mapping, access logs, throttling settings, routing rules, OpenAPI import and
-// export, edge-optimised endpoints and TLS 1.0.
+// Absent, and refused with an error that says so: WebSocket APIs, the
+// authorization type AWS_IAM, roles for invoking integrations and authorizers
+// (credentialsArn, authorizerCredentialsArn), VPC links, parameter mapping, access
+// logs, throttling settings, routing rules, OpenAPI import and export,
+// edge-optimised endpoints and TLS 1.0.
 package gateway
