@@ -56,7 +56,7 @@ type checker struct {
 // Every key is unsealed and compared with the request and the certificate of
 // its authority; every ledger row is put together, parsed, compared with its
 // columns and verified; deterministic signatures are made again from the
-// to-be-signed bytes and compared. That takes about 30 µs per P-256 certificate and
+// to-be-signed bytes and compared. That takes about 0.15 ms per P-256 certificate and
 // memory that does not grow with the ledger.
 func (s *Service) Check(ctx context.Context, ledgers []string, others map[string]Other, report func(resource, problem string)) (Checked, error) {
 	c := &checker{Service: s, report: report, authorities: map[string]*record{}, issuers: map[string]string{}}
