@@ -17,14 +17,14 @@ import (
 
 // Limits of what an issuer publishes, as on AWS, and of how often it is asked.
 const (
-	issuerTimeout  = 1500 * time.Millisecond // for each of the two documents
-	issuerBytes    = 150_000
-	keysLast       = 2 * time.Hour
-	retryFailed    = 5 * time.Second // after a failure
-	retryUnknown   = time.Minute     // when a token names a key that was not there the last time
-	smallestRSA    = 2048            // bits (RFC 7518, 3.3)
-	largestRSA     = 16384           // verifying takes the longer the larger they are
-	largestKeysets = 1000
+	issuerTimeout = 1500 * time.Millisecond // for each of the two documents
+	issuerBytes   = 150_000
+	keysLast      = 2 * time.Hour
+	retryFailed   = 5 * time.Second // after a failure
+	retryUnknown  = time.Minute     // when a token names a key that was not there the last time
+	smallestRSA   = 2048            // bits (RFC 7518, 3.3)
+	largestRSA    = 16384           // verifying takes the longer the larger they are
+	mostKeys      = 1000
 )
 
 // An issuer is where the tokens of JWT authorizers come from. Snapshots share
@@ -151,7 +151,7 @@ func readKeys(document []byte) (map[string][]jose.JSONWebKey, error) {
 	if err := json.Unmarshal(document, &set); err != nil {
 		return nil, err
 	}
-	if len(set.Keys) > largestKeysets {
+	if len(set.Keys) > mostKeys {
 		return nil, fmt.Errorf("%d keys are too many", len(set.Keys))
 	}
 	byID := map[string][]jose.JSONWebKey{}
