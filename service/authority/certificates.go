@@ -31,7 +31,7 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 		return nil, err
 	}
 	for range attempts {
-		r, err := s.load(ctx, in.CertificateAuthorityArn)
+		r, err := s.current(ctx, in.CertificateAuthorityArn)
 		if err != nil {
 			return nil, err
 		}
@@ -56,6 +56,7 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 		_, err = s.store.Commit(ctx, b)
 		switch {
 		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
+			s.records.drop(r.key())
 			continue // the authority was written since
 		case errors.Is(err, store.ErrExists):
 			continue // the token was used meanwhile, or the serial before: next time it is answered, or another
@@ -200,6 +201,9 @@ func requester(ctx context.Context) string {
 
 // path is the authority's certificate and those above it, the root last.
 func (r *record) path() ([]*x509.Certificate, error) {
+	if r.parsed != nil {
+		return r.parsed, nil
+	}
 	own, err := r.certificate()
 	if err != nil {
 		return nil, err
@@ -250,7 +254,7 @@ func (s *Service) sign(ctx context.Context, r *record, row store.Certificate) (d
 // GetCertificate answers an issued certificate and the chain above it, PEM
 // without newlines at the ends. A root's own certificate has no chain.
 func (s *Service) GetCertificate(ctx context.Context, in *acmpca.GetCertificateInput) (*acmpca.GetCertificateOutput, error) {
-	r, err := s.load(ctx, in.CertificateAuthorityArn)
+	r, err := s.current(ctx, in.CertificateAuthorityArn)
 	if err != nil {
 		return nil, err
 	}

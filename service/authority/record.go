@@ -85,7 +85,8 @@ type record struct {
 
 	also     []store.Op // written together with the record
 	revision store.Revision
-	stored   []byte // as it was read; nil when it was not
+	stored   []byte              // as it was read; nil when it was not
+	parsed   []*x509.Certificate // path, of records that nobody changes; see current
 }
 
 type tag struct{ Key, Value string }
@@ -121,6 +122,9 @@ func decode(from store.Record) (*record, error) {
 
 // certificate parses the authority's own certificate; nil without one.
 func (r *record) certificate() (*x509.Certificate, error) {
+	if r.parsed != nil {
+		return r.parsed[0], nil
+	}
 	if r.Certificate == nil {
 		return nil, nil
 	}

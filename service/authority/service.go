@@ -35,7 +35,7 @@ type Config struct {
 
 // A Service carries out the operations of AWS Private CA. Its methods are safe
 // for concurrent use. It keeps nothing in memory but unsealed signers, which any
-// other node can unseal as well.
+// other node can unseal as well, and records for as long as nobody writes one.
 type Service struct {
 	store    store.Store
 	sealer   *keys.Sealer
@@ -44,6 +44,7 @@ type Service struct {
 	rand     io.Reader
 	log      *slog.Logger
 	signers  signers
+	records  recordCache
 	ocsp     responder
 	buckets  Buckets
 
