@@ -36,6 +36,7 @@ type options struct {
 	rounds  int
 	stepCA  bool
 	profile string
+	clients string
 }
 
 // roles are what this program runs itself as.
@@ -53,6 +54,7 @@ func main() {
 	flag.IntVar(&o.count, "count", 1000, "certificates in a round; half as many where one client is alone")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.BoolVar(&o.stepCA, "step-ca", true, "measure step-ca as well")
+	flag.StringVar(&o.clients, "clients", "1,16,64", "clients at the same time")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the node to this file")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -112,7 +114,11 @@ func run(ctx context.Context, o options) error {
 
 	fmt.Printf(row, "certificates durably issued", "CPU µs", "bare", "step-ca", "per s", "bars")
 	missed := false
-	for _, clients := range []int{1, 16, 64} {
+	for text := range strings.SplitSeq(o.clients, ",") {
+		clients, err := strconv.Atoi(text)
+		if err != nil || clients < 1 {
+			return fmt.Errorf("-clients %s: want numbers with commas between them", o.clients)
+		}
 		count := o.count
 		if clients == 1 {
 			count /= 2
