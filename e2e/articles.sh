@@ -207,8 +207,8 @@ ok 'the server certificate is validated by DNS' "$server"
 function=$(lambda_function "echo-$run")
 ok 'the Lambda function is active' "$function"
 
-# The article's API also has a CORS configuration, which this node refuses: it does not have CORS yet.
-api=$(ask ApiId apigatewayv2 create-api --name "$run" --protocol-type HTTP --disable-execute-api-endpoint)
+api=$(ask ApiId apigatewayv2 create-api --name "$run" --protocol-type HTTP --disable-execute-api-endpoint \
+  --cors-configuration AllowMethods=GET,AllowOrigins=http://localhost:8080)
 integration=$(ask IntegrationId apigatewayv2 create-integration --api-id "$api" --integration-type AWS_PROXY \
   --integration-uri "$function" --payload-format-version 1.0)
 aws apigatewayv2 create-route --api-id "$api" --route-key 'GET /' --target "integrations/$integration" > /dev/null

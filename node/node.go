@@ -315,7 +315,13 @@ func (n *Node) serve(ctx context.Context) error {
 	n.background("functions", func() error { n.functions.Run(running); return nil })
 	n.background("jobs", func() error { return n.jobRunner().Run(running) })
 	n.background("name server", func() error { return n.names.Serve(running, n.dnsPackets, n.dnsListener) })
-	n.background("API gateway", func() error { return n.edge.Serve(running, n.gatewayListener) })
+	n.background("API gateway", func() error {
+		// A node may be stopped before this goroutine has begun.
+		if err := n.edge.Serve(running, n.gatewayListener); !errors.Is(err, edge.ErrClosed) {
+			return err
+		}
+		return nil
+	})
 	n.onStop("the API gateway", n.edge.Shutdown)
 
 	n.server = &http.Server{

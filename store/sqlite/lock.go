@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrLocked is what Open fails with while another process, or another Store of
@@ -23,7 +24,12 @@ func lockFolder(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for tries := 0; errors.Is(err, syscall.EWOULDBLOCK) && orphaned(f) && tries < 200; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w by %s", ErrLocked, holder(f))
@@ -41,11 +47,28 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// orphaned reports whether the process that took the lock is dead. What still
+// holds it then is a child that it was about to start when it was killed: the
+// descriptor is closed by the exec that is under way, or by the child's own death.
+func orphaned(f *os.File) bool {
+	pid, ok := holderID(f)
+	return ok && pid != os.Getpid() && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}
+
+func holderID(f *os.File) (pid int, ok bool) {
+	b := make([]byte, 32)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, false
+	}
+	pid, err = strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	return pid, err == nil && pid > 0
+}
+
 // holder names the process whose id the lock file holds.
 func holder(f *os.File) string {
-	b, err := io.ReadAll(io.LimitReader(f, 32))
-	pid, err2 := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || err2 != nil {
+	pid, ok := holderID(f)
+	if !ok {
 		return "another process"
 	}
 	if pid == os.Getpid() {

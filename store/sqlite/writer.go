@@ -175,8 +175,8 @@ func (w *writer) loop() {
 	defer sweep.Stop()
 	more := true // something may be left to sweep from the last run
 	for {
-		// Whoever is about to commit does so first: with every core busy, more
-		// requests share a transaction and its sync, and none waits longer for it.
+		// With every core busy, let those go first who are ready to run: what they
+		// commit shares this transaction and its sync. Otherwise it costs nothing.
 		runtime.Gosched()
 		group, closed := w.s.queue.take()
 		switch {
