@@ -13,7 +13,7 @@ help:
 	@echo 'make check     gofmt, vet, staticcheck, generated code, known vulnerabilities'
 	@echo 'make build     bin/countersign, static'
 	@echo 'make generate  rewrite the generated tables from the service models'
-	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP, CRLs'
+	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP, CRLs, issuance (beside step-ca)'
 
 build:
 	$(BUILD) -o bin/countersign ./cmd/countersign
@@ -48,6 +48,7 @@ bench:
 	$(GO) run ./bench
 	$(GO) run ./bench/ocsp
 	$(GO) run ./bench/crl
+	$(GO) run ./bench/issue
 
 clean:
 	rm -rf bin

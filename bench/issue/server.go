@@ -9,7 +9,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -287,14 +286,3 @@ func cpuTime(pid int) (time.Duration, error) {
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond, nil // USER_HZ is 100 everywhere
 }
-
-// discard keeps what a process says until it is wanted: the last of it.
-type discard struct{ last []byte }
-
-func (d *discard) Write(p []byte) (int, error) {
-	d.last = append(d.last, p...)
-	d.last = d.last[max(0, len(d.last)-2000):]
-	return len(p), nil
-}
-
-var _ io.Writer = (*discard)(nil)

@@ -100,7 +100,7 @@ func startStepCA(ctx context.Context, binary, dir string) (*server, error) {
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		return nil, err
 	}
-	said := new(discard)
+	said := new(tail)
 	cmd := exec.CommandContext(ctx, binary, path)
 	cmd.Env = append(cmd.Environ(), "STEPPATH="+dir)
 	cmd.Stdout, cmd.Stderr = said, said
@@ -158,4 +158,13 @@ func writeStepCAs(dir string) (intermediate []byte, err error) {
 		}
 	}
 	return intermediate, nil
+}
+
+// A tail keeps the last of what a process says.
+type tail struct{ last []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.last = append(t.last, p...)
+	t.last = t.last[max(0, len(t.last)-2000):]
+	return len(p), nil
 }
