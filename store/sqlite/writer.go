@@ -176,7 +176,7 @@ func (w *writer) loop() {
 	more := true // something may be left to sweep from the last run
 	for {
 		// With every core busy, let those go first who are ready to run: what they
-		// commit shares this transaction and its sync. Otherwise it costs nothing.
+		// commit shares this transaction and its sync.
 		runtime.Gosched()
 		group, closed := w.s.queue.take()
 		switch {
