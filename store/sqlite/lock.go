@@ -25,8 +25,8 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, err
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	for tries := 0; errors.Is(err, syscall.EWOULDBLOCK) && orphaned(f) && tries < 200; tries++ {
-		time.Sleep(10 * time.Millisecond)
+	for waited := time.Duration(0); errors.Is(err, syscall.EWOULDBLOCK) && waited < patience(f); waited += lockPause {
+		time.Sleep(lockPause)
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
 	if err != nil {
@@ -47,12 +47,23 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// orphaned reports whether the process that took the lock is dead. What still
-// holds it then is a child that it was about to start when it was killed: the
-// descriptor is closed by the exec that is under way, or by the child's own death.
-func orphaned(f *os.File) bool {
+const lockPause = 10 * time.Millisecond
+
+// patience is how long a lock that is taken is worth waiting for. A process
+// that is alive keeps it. Where the process that took it is dead, or is this one
+// and may have closed it, a child that was being started at that moment may hold
+// it still: the descriptor goes with the exec that is under way, or with the child.
+func patience(f *os.File) time.Duration {
 	pid, ok := holderID(f)
-	return ok && pid != os.Getpid() && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+	switch {
+	case !ok:
+		return 0
+	case pid == os.Getpid():
+		return 200 * time.Millisecond
+	case errors.Is(syscall.Kill(pid, 0), syscall.ESRCH):
+		return 2 * time.Second
+	}
+	return 0
 }
 
 func holderID(f *os.File) (pid int, ok bool) {
