@@ -27,7 +27,7 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"service", "service", nil, "a service never imports a sibling: it declares the few methods it needs, and node passes the sibling in", ""},
+	{"service", "service", []string{"service/stacks/resource"}, "a service never imports a sibling: it declares the few methods it needs, and node passes the sibling in", ""},
 	{"service", "wire", nil, "SDK structs are a service's vocabulary; the wire forms belong to api and wire", ""},
 	{"service", "api", nil, "imports point inward: api calls services", ""},
 	{"service", "node", nil, "imports point inward: node builds services", ""},
@@ -53,6 +53,9 @@ var rules = []rule{
 	{"api", "store", nil, "operations live in services", ""},
 	{"ceremony", module, []string{"ceremony", "keys", "pki"}, "an offline root needs no node, no store and no network", ""},
 	{"ceremony", "net/http", nil, "a ceremony opens no connections", ""},
+	{"service/stacks/template", module, []string{"service/stacks/template"}, "a template is read without knowing any service", ""},
+	{"service/stacks/sam", module, []string{"service/stacks/sam", "service/stacks/template"}, "the SAM transform is pure: a template in, a template out", ""},
+	{"service/stacks/resource", module, []string{"service/stacks/resource"}, "a resource type is declared without knowing the engine", ""},
 	{"lambda", module, []string{"lambda", "pki"}, "the Lambda programs run on AWS too: pki and the SDK are all they have", ""},
 }
 

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -87,6 +88,7 @@ type Server struct {
 	buckets  bucketHosts
 	verifier sigv4.Verifier
 	held     atomic.Int64 // bytes of bodies; see Config.BodyMemory
+	byInput  map[reflect.Type]place
 }
 
 // A service is a Service with its model.
@@ -136,6 +138,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.services = append(s.services, v)
 	}
+	s.indexInputs()
 	return s, nil
 }
 

@@ -19,23 +19,35 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // clients makes a client of every service, by the id of its model.
 func clients(cfg aws.Config) map[string]any {
 	return map[string]any{
-		"acm":          acm.NewFromConfig(cfg),
-		"acm-pca":      acmpca.NewFromConfig(cfg),
-		"apigatewayv2": apigatewayv2.NewFromConfig(cfg),
-		"lambda":       lambda.NewFromConfig(cfg),
-		"route53":      route53.NewFromConfig(cfg),
-		"s3":           s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true; o.DisableS3ExpressSessionAuth = aws.Bool(true) }),
-		"sts":          sts.NewFromConfig(cfg),
+		"acm":            acm.NewFromConfig(cfg),
+		"acm-pca":        acmpca.NewFromConfig(cfg),
+		"apigateway":     apigateway.NewFromConfig(cfg),
+		"apigatewayv2":   apigatewayv2.NewFromConfig(cfg),
+		"cloudformation": cloudformation.NewFromConfig(cfg),
+		"iam":            iam.NewFromConfig(cfg),
+		"lambda":         lambda.NewFromConfig(cfg),
+		"logs":           cloudwatchlogs.NewFromConfig(cfg),
+		"route53":        route53.NewFromConfig(cfg),
+		"secretsmanager": secretsmanager.NewFromConfig(cfg),
+		"ssm":            ssm.NewFromConfig(cfg),
+		"s3":             s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true; o.DisableS3ExpressSessionAuth = aws.Bool(true) }),
+		"sts":            sts.NewFromConfig(cfg),
 	}
 }
 

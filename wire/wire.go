@@ -91,6 +91,21 @@ func decodeAnd(op *shape.Operation, req *Request, into any, validate func(*check
 	return validate(c, p, v)
 }
 
+// Validate checks an Input struct of the SDK, given as a pointer, against the
+// model's constraints, for a call that did not come over the wire. The error is what
+// Decode would have answered.
+func Validate(op *shape.Operation, in any) error {
+	if op.Input == nil {
+		return nil
+	}
+	v := reflect.ValueOf(in).Elem()
+	p, err := planFor(op.Input, v.Type())
+	if err != nil {
+		return fmt.Errorf("validate %s: %w", op.Name, err)
+	}
+	return (&check{model: op.Model}).validate(p, v)
+}
+
 // Encode writes an Output struct of the SDK, given as a pointer; nil where the
 // operation answers nothing. Nil pointers, lists and maps and empty enums are
 // left out; an empty list is written. requestID appears in answers of the query

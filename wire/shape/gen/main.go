@@ -19,10 +19,16 @@ import (
 var services = []service{
 	{id: "acm", version: "2015-12-08", fix: fixACM},
 	{id: "acm-pca", version: "2017-08-22", sdk: "acmpca"},
+	{id: "apigateway", version: "2015-07-09"},
 	{id: "apigatewayv2", version: "2018-11-29"},
+	{id: "cloudformation", version: "2010-05-15"},
+	{id: "iam", version: "2010-05-08"},
 	{id: "lambda", version: "2015-03-31"},
+	{id: "logs", version: "2014-03-28", sdk: "cloudwatchlogs"},
 	{id: "route53", version: "2013-04-01", fix: fixRoute53},
 	{id: "s3", version: "2006-03-01", fix: fixS3},
+	{id: "secretsmanager", version: "2017-10-17"},
+	{id: "ssm", version: "2014-11-06"},
 	{id: "sts", version: "2011-06-15"},
 }
 
