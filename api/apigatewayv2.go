@@ -11,6 +11,8 @@ func APIGatewayV2(s *gateway.Service) Service {
 		op("GetApis", s.GetApis),
 		op("UpdateApi", s.UpdateApi),
 		op("DeleteApi", s.DeleteApi),
+		op("ImportApi", s.ImportApi),
+		op("ReimportApi", s.ReimportApi),
 		op("DeleteCorsConfiguration", s.DeleteCorsConfiguration),
 		op("CreateRoute", s.CreateRoute),
 		op("GetRoute", s.GetRoute),

@@ -79,6 +79,7 @@ type stage struct {
 	Tags              map[string]string `json:",omitempty"`
 	Created, Updated  time.Time
 	CacheResets       uint64 `json:",omitempty"` // of what authorizers answered
+	Made              string `json:",omitempty"` // the change of a stack that made it
 }
 
 type deployment struct {
@@ -123,6 +124,7 @@ type domain struct {
 	GatewayName           string // d-<10>.execute-api.<region>.amazonaws.com
 	Created               time.Time
 	Tags                  map[string]string `json:",omitempty"`
+	Made                  string            `json:",omitempty"` // the change of a stack that made it
 	Mutual                *mutual           `json:",omitempty"`
 	Mappings              []mapping
 }

@@ -60,19 +60,22 @@ func (s *Service) CreateStage(ctx context.Context, in *apigatewayv2.CreateStageI
 	if err := checkVariables(in.StageVariables); err != nil {
 		return nil, err
 	}
-	if len(in.Tags) > maxTags {
-		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
 	}
 	now := s.now().UTC()
 	g := stage{
 		Name: name, Description: aws.ToString(in.Description), AutoDeploy: aws.ToBool(in.AutoDeploy), Deployment: aws.ToString(in.DeploymentId),
-		Variables: in.StageVariables, Tags: in.Tags, Created: now, Updated: now,
+		Variables: in.StageVariables, Tags: in.Tags, Created: now, Updated: now, Made: madeBy(ctx).by(),
 	}
 	if g.AutoDeploy && g.Deployment != "" {
 		return nil, badRequest("Deployment ID cannot be set on stage %s because auto-deploy is enabled", name)
 	}
 	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), g.AutoDeploy, func(a *api, _ *store.Batch) error {
-		if slices.ContainsFunc(a.Stages, func(other stage) bool { return other.Name == name }) {
+		if n, err := a.stage(name); err == nil {
+			if made := a.Stages[n].Made; made != "" && made == g.Made {
+				return nil // an earlier attempt made it
+			}
 			return conflict("Stage already exists")
 		}
 		if len(a.Stages) >= maxStages {
