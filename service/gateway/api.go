@@ -44,7 +44,7 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.newID(ctx, 10)
+	id, err := s.newID(ctx, apiIDLength)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *Service) quickCreate(ctx context.Context, a *api, b *store.Batch, targe
 	if err := checkRoute(r, i); err != nil {
 		return err
 	}
-	if r.ID, err = s.randomID(7); err != nil {
+	if r.ID, err = s.randomID(routeIDLength); err != nil {
 		return err
 	}
 	now := s.now().UTC()
@@ -113,7 +113,7 @@ func (s *Service) quickIntegration(target string) (integration, error) {
 		return integration{}, err
 	}
 	i.Managed = true
-	i.ID, err = s.randomID(7)
+	i.ID, err = s.randomID(integrationIDLength)
 	return i, err
 }
 

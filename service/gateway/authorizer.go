@@ -37,7 +37,7 @@ func (s *Service) CreateAuthorizer(ctx context.Context, in *apigatewayv2.CreateA
 		return nil, err
 	}
 	var err error
-	if z.ID, err = s.newID(ctx, 6); err != nil {
+	if z.ID, err = s.newID(ctx, authorizerIDLength); err != nil {
 		return nil, err
 	}
 	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), true, func(a *api, _ *store.Batch) error {

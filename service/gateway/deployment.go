@@ -31,7 +31,7 @@ func (s *Service) autoDeploy(ctx context.Context, a *api, b *store.Batch) error 
 	if !slices.ContainsFunc(a.Stages, func(g stage) bool { return g.AutoDeploy }) {
 		return nil
 	}
-	id, err := s.randomID(6)
+	id, err := s.randomID(deploymentIDLength)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (s *Service) autoDeploy(ctx context.Context, a *api, b *store.Batch) error 
 // CreateDeployment freezes routes, integrations, authorizers and CORS; with StageName it points
 // that stage at the result in the same commit.
 func (s *Service) CreateDeployment(ctx context.Context, in *apigatewayv2.CreateDeploymentInput) (*apigatewayv2.CreateDeploymentOutput, error) {
-	id, err := s.newID(ctx, 6)
+	id, err := s.newID(ctx, deploymentIDLength)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func (s *Service) ImportApi(ctx context.Context, in *apigatewayv2.ImportApiInput
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.newID(ctx, 10)
+	id, err := s.newID(ctx, apiIDLength)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (s *Service) apply(ctx context.Context, i *imported, a *api) error {
 		z := &authorizers[n]
 		if was := slices.IndexFunc(a.Authorizers, func(old authorizer) bool { return old.Name == z.Name }); was >= 0 {
 			z.ID = a.Authorizers[was].ID
-		} else if z.ID, err = s.randomID(6); err != nil {
+		} else if z.ID, err = s.randomID(authorizerIDLength); err != nil {
 			return err
 		}
 		names[z.Name] = z.ID
@@ -134,7 +134,7 @@ func (s *Service) apply(ctx context.Context, i *imported, a *api) error {
 		if was := slices.IndexFunc(a.Routes, func(old route) bool { return old.Key == r.Key }); was >= 0 {
 			old = a.Routes[was]
 			routes[n].ID = old.ID
-		} else if routes[n].ID, err = s.randomID(7); err != nil {
+		} else if routes[n].ID, err = s.randomID(routeIDLength); err != nil {
 			return err
 		}
 		if r.integration < 0 {
@@ -144,7 +144,7 @@ func (s *Service) apply(ctx context.Context, i *imported, a *api) error {
 		if target.ID == "" && old.Integration != "" && !taken[old.Integration] {
 			target.ID = old.Integration
 		} else if target.ID == "" {
-			if target.ID, err = s.randomID(7); err != nil {
+			if target.ID, err = s.randomID(integrationIDLength); err != nil {
 				return err
 			}
 		}

@@ -136,7 +136,7 @@ func (s *Service) CreateIntegration(ctx context.Context, in *apigatewayv2.Create
 	if err != nil {
 		return nil, err
 	}
-	if i.ID, err = s.newID(ctx, 7); err != nil {
+	if i.ID, err = s.newID(ctx, integrationIDLength); err != nil {
 		return nil, err
 	}
 	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), true, func(a *api, _ *store.Batch) error {

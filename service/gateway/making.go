@@ -11,7 +11,7 @@ import (
 // cut off by a crash is found by the next one, and never mistaken for what it replaces.
 type making struct {
 	token string
-	tags  map[string]string // the stack's and CloudFormation's own
+	tags  map[string]string // of the resource, the stack's and CloudFormation's own among them
 }
 
 type makingKey struct{}
@@ -47,6 +47,16 @@ func (s *Service) newID(ctx context.Context, n int) (string, error) {
 	}
 	return s.randomID(n)
 }
+
+// Lengths of ids.
+const (
+	apiIDLength         = 10
+	routeIDLength       = 7
+	integrationIDLength = 7
+	authorizerIDLength  = 6
+	deploymentIDLength  = 6
+	mappingIDLength     = 6
+)
 
 const idLetters = "abcdefghijklmnopqrstuvwxyz0123456789"
 

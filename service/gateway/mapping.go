@@ -60,7 +60,7 @@ func uniqueMapping(d *domain, m mapping) error {
 func (s *Service) CreateApiMapping(ctx context.Context, in *apigatewayv2.CreateApiMappingInput) (*apigatewayv2.CreateApiMappingOutput, error) {
 	m := mapping{API: aws.ToString(in.ApiId), Stage: aws.ToString(in.Stage), Key: aws.ToString(in.ApiMappingKey)}
 	var err error
-	if m.ID, err = s.newID(ctx, 6); err != nil {
+	if m.ID, err = s.newID(ctx, mappingIDLength); err != nil {
 		return nil, err
 	}
 	_, err = s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, b *store.Batch) error {

@@ -21,7 +21,7 @@ func (s *Service) CreateRoute(ctx context.Context, in *apigatewayv2.CreateRouteI
 	r := route{Key: aws.ToString(in.RouteKey), OperationName: aws.ToString(in.OperationName)}
 	r.authorize(in.AuthorizationType, in.AuthorizerId, in.AuthorizationScopes)
 	var err error
-	if r.ID, err = s.newID(ctx, 7); err != nil {
+	if r.ID, err = s.newID(ctx, routeIDLength); err != nil {
 		return nil, err
 	}
 	if r.Integration, err = routeTarget(in.Target); err != nil {

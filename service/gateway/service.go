@@ -55,6 +55,7 @@ type Service struct {
 	rand         io.Reader
 	derive       func(purpose string) [32]byte
 
+	edits editLocks  // record.go
 	trust trustCache // compile.go
 }
 
