@@ -21,7 +21,7 @@ import (
 // nothing is made. What AWS has and this version does not build is an error.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-open-api.html
 func (s *Service) ImportApi(ctx context.Context, in *apigatewayv2.ImportApiInput) (*apigatewayv2.ImportApiOutput, error) {
-	i, err := readImport(ctx, aws.ToString(in.Body), aws.ToString(in.Basepath), aws.ToBool(in.FailOnWarnings))
+	i, err := readImport(ctx, aws.ToString(in.Body), aws.ToString(in.Basepath), in.FailOnWarnings)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (s *Service) ImportApi(ctx context.Context, in *apigatewayv2.ImportApiInput
 // were there under the same key or name keep their ids. Stages stay, and so do tags and
 // disableExecuteApiEndpoint where the document says nothing of them.
 func (s *Service) ReimportApi(ctx context.Context, in *apigatewayv2.ReimportApiInput) (*apigatewayv2.ReimportApiOutput, error) {
-	i, err := readImport(ctx, aws.ToString(in.Body), aws.ToString(in.Basepath), aws.ToBool(in.FailOnWarnings))
+	i, err := readImport(ctx, aws.ToString(in.Body), aws.ToString(in.Basepath), in.FailOnWarnings)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,10 @@ type importedRoute struct {
 	integration int
 }
 
-// readImport reads and judges a document.
-func readImport(ctx context.Context, body, basepath string, failOnWarnings bool) (*imported, error) {
+// readImport reads and judges a document. For a stack, it fails also when parts were left out,
+// unless the template says FailOnWarnings: false. A stack shows warnings to
+// nobody, and would be complete without the routes that it asks for.
+func readImport(ctx context.Context, body, basepath string, failOnWarnings *bool) (*imported, error) {
 	account, region := scope(ctx)
 	d, err := openapi.Parse([]byte(body), openapi.Options{Account: account, Region: region, Partition: arn.Partition(region)})
 	if err != nil {
@@ -93,8 +95,15 @@ func readImport(ctx context.Context, body, basepath string, failOnWarnings bool)
 	if err := c.convert(); err != nil {
 		return nil, err
 	}
-	if failOnWarnings && len(c.warnings) > 0 {
-		return nil, badRequest("Warnings found during import:\n\t%s", strings.Join(c.warnings, "\n\t"))
+	fatal := c.warnings
+	if !aws.ToBool(failOnWarnings) {
+		fatal = nil
+	}
+	if failOnWarnings == nil && madeBy(ctx) != nil {
+		fatal = c.left
+	}
+	if len(fatal) > 0 {
+		return nil, badRequest("Warnings found during import:\n\t%s", strings.Join(fatal, "\n\t"))
 	}
 	return &c.imported, nil
 }

@@ -17,11 +17,13 @@ type conversion struct {
 	imported
 	document *openapi.Document
 	prefix   string         // before every path
+	left     []string       // those warnings that say what was left out
 	shared   map[string]int // integrations that operations refer to, by reference
 }
 
 func (c *conversion) warn(what, why string) {
-	c.warnings = append(c.warnings, what+": "+strings.TrimSuffix(why, ".")+". Ignoring.")
+	text := what + ": " + strings.TrimSuffix(why, ".") + ". Ignoring."
+	c.warnings, c.left = append(c.warnings, text), append(c.left, text)
 }
 
 func (c *conversion) note(text string) {

@@ -438,6 +438,11 @@ func TestResourceProperties(t *testing.T) {
 	wantError(t, err, "BadRequestException", "could not read s3://code/none.yaml: NoSuchKey")
 	_, err = d.tryCreate("Api", "Warned", map[string]any{"FailOnWarnings": true, "Body": map[string]any{"openapi": "3.0.1", "info": map[string]any{"title": "x"}, "paths": map[string]any{"x": map[string]any{}}}}, "")
 	wantError(t, err, "BadRequestException", "Warnings found during import:\n\tParse issue: attribute paths. Resource x should start with /")
+	broken := map[string]any{"Body": with(body, map[string]any{"paths": map[string]any{"$default": map[string]any{"x-amazon-apigateway-any-method": map[string]any{}}, "/x": map[string]any{"get": map[string]any{"security": []any{map[string]any{"none": []any{}}}}}}})}
+	_, err = d.tryCreate("Api", "Broken", broken, "")
+	wantError(t, err, "BadRequestException", "Warnings found during import:\n\tUnable to put method 'GET' on resource at path '/x'")
+	partial := d.create(t, "Api", "Partial", with(broken, map[string]any{"FailOnWarnings": false}))
+	same(t, "partial", f.routes(t, d.ctx, partial.PhysicalID), []string{"$default NONE → "})
 	_, err = d.tryCreate("Api", "Late", map[string]any{"Body": body, "Name": "x"}, "")
 	wantError(t, err, "BadRequestException", "Redundant fields [name]")
 	quick := d.create(t, "Api", "Quick", map[string]any{"Name": "quick", "ProtocolType": "HTTP", "Target": lambda})
