@@ -394,7 +394,7 @@ func TestImportOfSAM(t *testing.T) {
 	for _, r := range apis[*plain.ApiId].Stages["$default"].Routes {
 		keys = append(keys, r.Key)
 	}
-	same(t, "order", keys, []string{"GET /", "ANY /pets/{id}", "PUT /files/{proxy+}", "$default"})
+	same(t, "order", keys, []string{"ANY /pets/{id}", "GET /", "PUT /files/{proxy+}", "$default"})
 	last := apis[*plain.ApiId].Stages["$default"].Routes[2].Segments
 	same(t, "greedy", last[len(last)-1], snapshot.Segment{Param: "proxy", Greedy: true})
 }

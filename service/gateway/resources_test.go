@@ -200,7 +200,7 @@ func TestResourcesOfSAM(t *testing.T) {
 	}
 	s, routes := served()
 	same(t, "mappings", []any{s.Mappings[0].Segments, s.Mappings[1].Segments, s.Mappings[0].API.DisableDefaultEndpoint}, []any{[]string{"v1", "dogs"}, []string{"pets"}, true})
-	same(t, "routes", routes, []string{"GET /", "ANY /pets/{id}", "PUT /files/{proxy+}", "$default"})
+	same(t, "routes", routes, []string{"ANY /pets/{id}", "GET /", "PUT /files/{proxy+}", "$default"})
 	if s.Mutual == nil || s.Mutual.URI != "s3://trust/roots.pem" {
 		t.Errorf("mutual TLS %+v", s.Mutual)
 	}
