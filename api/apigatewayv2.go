@@ -35,6 +35,7 @@ func APIGatewayV2(s *gateway.Service) Service {
 		op("GetStages", s.GetStages),
 		op("UpdateStage", s.UpdateStage),
 		op("DeleteStage", s.DeleteStage),
+		op("DeleteRouteSettings", s.DeleteRouteSettings),
 		op("CreateDeployment", s.CreateDeployment),
 		op("GetDeployment", s.GetDeployment),
 		op("GetDeployments", s.GetDeployments),

@@ -113,6 +113,13 @@ func gatewayByHand(s *system) {
 	must(s.gateway.DeleteStage(ctx, &apigatewayv2.DeleteStageInput{ApiId: api, StageName: aws.String("v1")}))(t)
 	client.get(defaultHost(*api), "", "/v1/animals/7").want(t, 404, "Not Found")
 
+	// A rate for one route, and for all of the stage.
+	must(s.gateway.UpdateStage(ctx, &apigatewayv2.UpdateStageInput{ApiId: api, StageName: aws.String("$default"), DefaultRouteSettings: &gwtypes.RouteSettings{ThrottlingRateLimit: aws.Float64(100), ThrottlingBurstLimit: aws.Int32(100)},
+		RouteSettings: map[string]gwtypes.RouteSettings{"GET /animals/{id}": {ThrottlingBurstLimit: aws.Int32(0)}}}))(t)
+	client.get(defaultHost(*api), "", "/animals/8").want(t, http.StatusTooManyRequests, `{"message":"Too Many Requests"}`)
+	must(s.gateway.DeleteRouteSettings(ctx, &apigatewayv2.DeleteRouteSettingsInput{ApiId: api, StageName: aws.String("$default"), RouteKey: aws.String("GET /animals/{id}")}))(t)
+	client.get(defaultHost(*api), "", "/animals/8").want(t, http.StatusTeapot, "GET /items/8")
+
 	must(s.gateway.DeleteRoute(ctx, &apigatewayv2.DeleteRouteInput{ApiId: api, RouteId: route}))(t)
 	must(s.gateway.DeleteIntegration(ctx, &apigatewayv2.DeleteIntegrationInput{ApiId: api, IntegrationId: integration}))(t)
 	must(s.gateway.DeleteApi(ctx, &apigatewayv2.DeleteApiInput{ApiId: api}))(t)

@@ -82,6 +82,15 @@ type stage struct {
 	Created, Updated  time.Time
 	CacheResets       uint64 `json:",omitempty"` // of what authorizers answered
 	Made              string `json:",omitempty"` // the change of a stack that made it
+
+	Defaults *routeSettings           `json:",omitempty"`
+	Settings map[string]routeSettings `json:",omitempty"` // by route key
+}
+
+// routeSettings hold routes to a rate.
+type routeSettings struct {
+	Burst *int32   `json:",omitempty"`
+	Rate  *float64 `json:",omitempty"` // requests per second
 }
 
 type deployment struct {

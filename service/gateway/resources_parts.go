@@ -55,6 +55,18 @@ func (s *Service) stageResource() resource.Type {
 				ApiId: &p.ApiId, StageName: &c.PhysicalID, AutoDeploy: orFalse(p.AutoDeploy), Description: &p.Description,
 				StageVariables: variables, DefaultRouteSettings: p.DefaultRouteSettings, RouteSettings: p.RouteSettings,
 			}
+			if in.DefaultRouteSettings == nil { // a template that leaves them out again wants none
+				in.DefaultRouteSettings = &types.RouteSettings{}
+			}
+			for key := range c.Old.RouteSettings {
+				if _, keep := p.RouteSettings[key]; keep {
+					continue
+				}
+				_, err := resource.Do(ctx, s.DeleteRouteSettings, &apigatewayv2.DeleteRouteSettingsInput{ApiId: &p.ApiId, StageName: &c.PhysicalID, RouteKey: &key})
+				if err := gone(err); err != nil {
+					return resource.Result{}, err
+				}
+			}
 			if p.DeploymentId != c.Old.DeploymentId {
 				in.DeploymentId = optional(p.DeploymentId)
 			}
