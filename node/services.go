@@ -23,6 +23,8 @@ import (
 	"countersign/service/gateway"
 	"countersign/service/identity"
 	"countersign/service/objects"
+	"countersign/service/stacks"
+	"countersign/service/stacks/resource"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -84,6 +86,17 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
+	n.stacks, err = stacks.New(stacks.Config{
+		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint,
+		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
+		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
+		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
+	})
+	return err
+}
+
+// resourceTypes are what stacks can be made of.
+func (n *Node) resourceTypes() []resource.Type {
 	return nil
 }
 
