@@ -25,6 +25,8 @@ type view struct {
 	upstreams map[upstreamKey]*upstream
 	guards    map[guardKey]*guard
 	issuers   map[string]*issuer // by URL
+	throttles map[throttleKey]*throttle
+	throttled map[*snapshot.Route]*throttle
 	problems  []Problem
 }
 
@@ -84,6 +86,8 @@ func (e *Edge) compile(s *snapshot.Snapshot, before *view) *view {
 		upstreams: map[upstreamKey]*upstream{},
 		guards:    map[guardKey]*guard{},
 		issuers:   map[string]*issuer{},
+		throttles: map[throttleKey]*throttle{},
+		throttled: map[*snapshot.Route]*throttle{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.APIs)) {
 		api := s.APIs[id]
@@ -239,6 +243,9 @@ func (e *Edge) compileStage(v *view, api *snapshot.API, stage *snapshot.Stage) e
 			if err := e.compileGuard(v, api, stage, r.Authorizer); err != nil {
 				return fmt.Errorf("route %s: authorizer %s: %w", r.Key, r.Authorizer.ID, err)
 			}
+		}
+		if r.Throttle != nil {
+			e.compileThrottle(v, api, stage, r)
 		}
 		in := r.Integration
 		if in == nil || in.Type != snapshot.HTTPProxy || v.proxies[in] != nil || r.Unavailable != "" {
