@@ -101,7 +101,7 @@ const stackLinger = 5 * time.Second
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return nil
+	return slices.Concat(n.gateway.ResourceTypes())
 }
 
 // checkMaster opens the first secret of every installation, the local root's
