@@ -278,7 +278,11 @@ func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[str
 			raw[t.Naming.Property] = to.Name
 		}
 	}
-	return x.resolveDynamic(ctx, to.Type, raw)
+	resolved, err := x.resolveDynamic(ctx, to.Type, raw)
+	if err != nil {
+		return nil, err
+	}
+	return resolved.(map[string]any), nil
 }
 
 // pause is Change.Pause: it ends early when something was written, and fails when the operation does.
