@@ -97,7 +97,9 @@ func (n *Node) buildServices(ctx context.Context) error {
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return nil
+	return slices.Concat(
+		n.gateway.ResourceTypes(),
+	)
 }
 
 // checkMaster opens the first secret of every installation, the local root's
