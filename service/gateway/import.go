@@ -180,8 +180,8 @@ func (a *api) importTags(made *making, tags map[string]string) error {
 	for k, v := range tags {
 		all[k] = v
 	}
-	if len(all) > maxTags {
-		return badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := countTags(all); err != nil {
+		return err
 	}
 	if a.Tags = all; len(all) == 0 {
 		a.Tags = nil

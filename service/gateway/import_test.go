@@ -79,7 +79,7 @@ paths:
   /files/{proxy+}:
     put: {x-amazon-apigateway-integration: {type: HTTP_PROXY, httpMethod: ANY, uri: 'https://backend.test/{proxy}'}}
     post: {x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/backend'}}
-  /bare: {get: {requestBody: {content: {}}}}
+  /bare: {get: {operationId: `+strings.Repeat("x", 65)+`, requestBody: {content: {}}}}
   $default:
     x-amazon-apigateway-any-method: {isDefaultRoute: true, x-amazon-apigateway-integration: {type: aws_proxy, uri: '`+lambda+`', payloadFormatVersion: "1.0", passthroughBehavior: when_no_match}}
 components:
@@ -100,6 +100,7 @@ components:
 	same(t, "integrations", len(must(f.GetIntegrations(ctx, &apigatewayv2.GetIntegrationsInput{ApiId: made.ApiId}))(t).Items), 4)
 	same(t, "info", made.ImportInfo, []string{
 		"passthroughBehavior of ANY $default is not supported for HTTP APIs and is ignored",
+		"operationId of GET /bare has more than 64 characters and is ignored",
 		"requestBody of GET /bare is not supported for HTTP APIs and is ignored",
 	})
 	same(t, "warnings", made.Warnings, []string{"Parse issue: attribute paths. Resource $default should start with /"})
@@ -118,6 +119,8 @@ func TestImportBasePath(t *testing.T) {
 		made := must(f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Body: &body, Basepath: &mode}))(t)
 		same(t, mode, f.routes(t, ctx, *made.ApiId), want)
 	}
+	made := must(f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Basepath: aws.String("prepend"), Body: aws.String(document(`"x": {"get": {}}`, `, "servers": [{"url": "/v1"}]`))}))(t)
+	same(t, "no path stays none", f.routes(t, ctx, *made.ApiId), []string(nil))
 	_, err := f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Body: &body, Basepath: aws.String("append")})
 	wantError(t, err, "BadRequestException", "basepath is ignore, prepend or split")
 }

@@ -41,10 +41,7 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 		if err := edit(*tags); err != nil {
 			return err
 		}
-		if len(*tags) > maxTags {
-			return badRequest("Too many tags: at most %d per resource", maxTags)
-		}
-		return nil
+		return countTags(*tags)
 	}
 	var tags map[string]string
 	switch {
@@ -78,8 +75,8 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 
 // checkTags judges tags that are given. Those of AWS's own, aws:…, come from stacks only.
 func checkTags(ctx context.Context, tags map[string]string) error {
-	if len(tags) > maxTags {
-		return badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := countTags(tags); err != nil {
+		return err
 	}
 	for k, v := range tags {
 		if strings.HasPrefix(k, "aws:") && madeBy(ctx) != nil {
@@ -88,6 +85,20 @@ func checkTags(ctx context.Context, tags map[string]string) error {
 		if err := checkTag(k, v); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// countTags holds a resource to its number of tags. AWS's own do not count.
+func countTags(tags map[string]string) error {
+	n := 0
+	for k := range tags {
+		if !strings.HasPrefix(k, "aws:") {
+			n++
+		}
+	}
+	if n > maxTags {
+		return badRequest("Too many tags: at most %d per resource", maxTags)
 	}
 	return nil
 }
