@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"countersign/edge/snapshot"
+	"countersign/service/gateway/openapi"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
@@ -400,4 +402,66 @@ func TestImportOfSAM(t *testing.T) {
 	same(t, "order", keys, []string{"ANY /pets/{id}", "GET /", "PUT /files/{proxy+}", "$default"})
 	last := apis[*plain.ApiId].Stages["$default"].Routes[2].Segments
 	same(t, "greedy", last[len(last)-1], snapshot.Segment{Param: "proxy", Greedy: true})
+}
+
+// Whatever a document says, what is made of it is whole, and no route is open that asks for authorization.
+func FuzzImport(f *testing.F) {
+	for _, name := range []string{"plain", "auth", "rest"} {
+		text, err := os.ReadFile("testdata/sam/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		var resources map[string]samResource
+		if err := json.Unmarshal(text, &resources); err != nil {
+			f.Fatal(err)
+		}
+		for _, r := range resources {
+			if body, err := json.Marshal(r.Properties["Body"]); err == nil && r.Properties["Body"] != nil {
+				f.Add(body, "prepend")
+			}
+		}
+	}
+	f.Add([]byte(document(`"/w": {"get": {"security": [{"guard": ["read"]}], `+proxy("")+`}}`, schemes)), "split")
+	s := New(Config{Now: func() time.Time { return noon }, Rand: rand.Reader})
+	ctx := as(account, region)
+	f.Fuzz(func(t *testing.T, body []byte, basepath string) {
+		i, err := readImport(ctx, string(body), basepath, nil)
+		if err != nil {
+			return
+		}
+		a := api{ID: "fuzzed"}
+		if err := s.apply(ctx, i, &a); err != nil {
+			t.Fatalf("what was judged good is not: %v", err)
+		}
+		d := s.freeze(&a, "fuzzed", "", false)
+		routes, err := compileRoutes(d)
+		if err != nil {
+			t.Fatalf("it cannot be served: %v", err)
+		}
+		document, err := openapi.Parse(body, openapi.Options{})
+		if err != nil {
+			return // ${AWS::…} in the name of nothing
+		}
+		c := conversion{document: document}
+		if c.prefix, err = document.Prefix(basepath); err != nil {
+			t.Fatal(err)
+		}
+		times := map[string]int{} // of operations with one key, the first counts
+		for _, o := range document.Operations {
+			times[c.key(o)]++
+		}
+		for _, o := range document.Operations {
+			asks := false
+			for _, r := range o.Security {
+				for _, need := range r {
+					asks = asks || document.Scheme(need.Scheme) != nil
+				}
+			}
+			for _, r := range routes {
+				if asks && times[r.Key] == 1 && r.Key == c.key(o) && r.Authorizer == nil {
+					t.Fatalf("%s is open, and %v is asked for", r.Key, o.Security)
+				}
+			}
+		}
+	})
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,6 +14,8 @@ import (
 
 	"countersign/edge/snapshot"
 	"countersign/service/stacks/resource"
+	"countersign/store"
+	"countersign/store/storetest"
 	"countersign/wire"
 	"countersign/wire/shape"
 
@@ -43,7 +46,12 @@ type resourceOf struct {
 
 func drive(t *testing.T) (*driver, *fixture) {
 	t.Helper()
-	f, ctx := setUp(t)
+	return driveOn(t, storetest.New(t))
+}
+
+func driveOn(t *testing.T, s store.Store) (*driver, *fixture) {
+	t.Helper()
+	f, ctx := setUpOn(t, s)
 	d := &driver{f: f, types: map[string]resource.Type{}, stack: resource.Stack{
 		ID: "arn:aws:cloudformation:eu-west-1:000000000000:stack/demo/1", Name: "demo", Account: account, Region: region, Partition: "aws",
 	}}
@@ -323,7 +331,13 @@ func TestResourcesByParts(t *testing.T) {
 // what another change made is never taken for it.
 func TestCreateIsIdempotent(t *testing.T) {
 	t.Parallel()
-	d, f := drive(t)
+	cutOff := false // the store dies when it has written
+	d, f := driveOn(t, storetest.FailAfter(storetest.New(t), func(*store.Batch) error {
+		if cutOff {
+			return errors.New("cut off")
+		}
+		return nil
+	}))
 	api := d.create(t, "Api", "Parent", map[string]any{"Name": "parent", "ProtocolType": "HTTP"})
 	id := api.PhysicalID
 	d.create(t, "Stage", "Mapped", map[string]any{"ApiId": id, "StageName": "mapped"})
@@ -356,10 +370,17 @@ func TestCreateIsIdempotent(t *testing.T) {
 			return got
 		}
 		same(t, what+" before", find(token), "")
+		cutOff = true
+		if _, err := d.tryCreate(of.typ, what, of.properties, token); err == nil || !strings.Contains(err.Error(), "cut off") {
+			t.Fatalf("%s: %v", what, err)
+		}
+		cutOff = false
+		left := find(token)
 		first, err := d.tryCreate(of.typ, what, of.properties, token)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
+		same(t, what+" left by the first attempt", left, first.PhysicalID)
 		again, err := d.tryCreate(of.typ, what, of.properties, token)
 		if err != nil {
 			t.Fatalf("%s again: %v", what, err)
