@@ -23,7 +23,7 @@ import (
 const MaxCode = 250 << 20
 
 // pack makes what is uploaded of an artifact.
-func pack(ctx context.Context, a *artifact) (data []byte, how string, err error) {
+func pack(ctx context.Context, a *artifact, arch string) (data []byte, how string, err error) {
 	info, err := os.Stat(a.path)
 	if err != nil {
 		return nil, "", err
@@ -36,8 +36,8 @@ func pack(ctx context.Context, a *artifact) (data []byte, how string, err error)
 		data, err = readBounded(a.path, MaxCode)
 		return data, "read", err
 	case strings.HasPrefix(a.runtime, "provided.") && isProgram(a.path):
-		data, err = compile(ctx, a.path, a.arch)
-		return data, "compiled for " + a.arch, err
+		data, err = compile(ctx, a.path, arch)
+		return data, "compiled for " + arch, err
 	}
 	data, err = zipFolder(a.path)
 	return data, "zipped", err

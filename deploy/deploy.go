@@ -362,10 +362,34 @@ func (d *Deployment) execute(ctx context.Context, set *cloudformation.DescribeCh
 	if err != nil {
 		return err
 	}
-	if _, err := d.cfn.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.ChangeSetId}); err != nil {
+	return d.begin(ctx, aws.ToString(set.StackId), last, func(ctx context.Context) error {
+		_, err := d.cfn.ExecuteChangeSet(ctx, &cloudformation.ExecuteChangeSetInput{ChangeSetName: set.ChangeSetId})
 		return err
+	}, "CREATE_COMPLETE", "UPDATE_COMPLETE")
+}
+
+// begin begins an operation and follows it at the same time: a node answers the call only when a short one is over.
+func (d *Deployment) begin(ctx context.Context, stack, after string, call func(context.Context) error, good ...string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	called := make(chan error, 1)
+	go func() {
+		err := call(ctx)
+		if err != nil {
+			cancel(err)
+		}
+		called <- err
+	}()
+	err := d.follow(ctx, stack, after, good...)
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			return cause
+		}
 	}
-	return d.follow(ctx, aws.ToString(set.StackId), last, "CREATE_COMPLETE", "UPDATE_COMPLETE")
+	if err == nil {
+		err = <-called
+	}
+	return err
 }
 
 // newest is the id of the stack's newest event.
@@ -513,8 +537,8 @@ func Delete(ctx context.Context, cfg aws.Config, stack string, retain []string, 
 	if err != nil {
 		return false, err
 	}
-	if _, err := d.cfn.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: have.StackId, RetainResources: retain}); err != nil {
-		return false, err
-	}
-	return true, d.follow(ctx, aws.ToString(have.StackId), last, "DELETE_COMPLETE")
+	return true, d.begin(ctx, aws.ToString(have.StackId), last, func(ctx context.Context) error {
+		_, err := d.cfn.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: have.StackId, RetainResources: retain})
+		return err
+	}, "DELETE_COMPLETE")
 }

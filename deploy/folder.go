@@ -34,8 +34,8 @@ type artifact struct {
 	path     string // absolute
 	kind     artifactKind
 	runtime  string
-	arch     string   // GOARCH
-	users    []string // logical ids
+	machine  *yaml.Node // Architectures; nil: not given
+	users    []string   // logical ids
 	nested   *Folder
 	location location // once it is uploaded
 }
@@ -178,7 +178,10 @@ func (f *Folder) find(above []string) error {
 		if filepath.IsAbs(node.Value) {
 			a.path = filepath.Clean(node.Value)
 		}
-		a.runtime, a.arch = setting(props, shared, "Runtime"), architecture(props, shared)
+		a.runtime, a.machine = setting(props, shared, "Runtime"), child(props, "Architectures")
+		if a.machine == nil {
+			a.machine = child(shared, "Architectures")
+		}
 		if _, err := os.Stat(a.path); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				err = errors.New("there is no such file or folder")
@@ -186,7 +189,7 @@ func (f *Folder) find(above []string) error {
 			return fmt.Errorf("%s:%d: %s of %s is %s: %w", f.Template, node.Line, kind.name, id, node.Value, err)
 		}
 		if have := byNode[node]; have != nil {
-			if have.arch != a.arch || have.runtime != a.runtime {
+			if have.machine != a.machine || have.runtime != a.runtime {
 				return fmt.Errorf("%s:%d: %s and %s share the CodeUri of Globals but not runtime and architecture; give them a CodeUri each", f.Template, node.Line, have.users[0], id)
 			}
 			have.users = append(have.users, id)
@@ -240,16 +243,36 @@ func setting(props, shared *yaml.Node, name string) string {
 	return scalar(child(shared, name))
 }
 
-// architecture is the GOARCH of a function; x86_64 is Lambda's default.
-func architecture(props, shared *yaml.Node) string {
-	list := child(props, "Architectures")
-	if list == nil {
-		list = child(shared, "Architectures")
+// architecture is the GOARCH that an artifact is built for; x86_64 is Lambda's default. A Ref to a
+// parameter takes its argument, or its default.
+func (f *Folder) architecture(a *artifact, arguments map[string]string) (string, error) {
+	if a.machine == nil {
+		return "amd64", nil
 	}
-	if list != nil && list.Kind == yaml.SequenceNode && len(list.Content) == 1 && scalar(list.Content[0]) == "arm64" {
-		return "arm64"
+	n := a.machine
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 1 {
+		n = n.Content[0]
 	}
-	return "amd64"
+	name := scalar(n)
+	if ref := child(n, "Ref"); ref != nil || n.Tag == "!Ref" {
+		if ref != nil {
+			name = scalar(ref)
+		}
+		value, given := arguments[name]
+		for _, p := range f.Parameters() {
+			if p.Name == name && !given {
+				value = p.Default
+			}
+		}
+		name = value
+	}
+	switch name {
+	case "x86_64":
+		return "amd64", nil
+	case "arm64":
+		return "arm64", nil
+	}
+	return "", fmt.Errorf("Architectures of %s is %q: it must be x86_64 or arm64, or a Ref to a parameter with such a value", a.users[0], name)
 }
 
 // Line is where a logical id stands in the template; 0 if it does not: a

@@ -28,7 +28,11 @@ func (d *Deployment) take(ctx context.Context, f *Folder) error {
 	type source struct{ path, arch, runtime string }
 	done := map[source]location{}
 	for _, a := range f.artifacts {
-		from := source{a.path, a.arch, a.runtime}
+		arch, err := f.architecture(a, d.Parameters)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", f.Template, a.node.Line, err)
+		}
+		from := source{a.path, arch, a.runtime}
 		if at, ok := done[from]; ok {
 			a.location = at
 			continue
@@ -36,7 +40,6 @@ func (d *Deployment) take(ctx context.Context, f *Folder) error {
 		start := time.Now()
 		var data []byte
 		var how string
-		var err error
 		extension := ".zip"
 		if a.kind == nestedTemplate {
 			if err := d.take(ctx, a.nested); err != nil {
@@ -45,7 +48,7 @@ func (d *Deployment) take(ctx context.Context, f *Folder) error {
 			data, err = a.nested.rewritten(d.endpoint)
 			how, extension = "read", ".template"
 		} else {
-			data, how, err = pack(ctx, a)
+			data, how, err = pack(ctx, a, arch)
 			if a.kind == wholeFile {
 				extension = filepath.Ext(a.path)
 			}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"countersign/edge/snapshot"
+	"countersign/keys/rsasign"
 )
 
 // A view is a snapshot prepared for use: names resolved, TLS configurations
@@ -283,5 +284,6 @@ func checkCertificate(c *tls.Certificate) (*tls.Certificate, error) {
 	}
 	checked := *c
 	checked.Leaf = leaf
+	checked.PrivateKey = rsasign.Wrap(signer)
 	return &checked, nil
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/edge"
 	"countersign/edge/snapshot"
@@ -87,7 +88,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	}
 	n.onStop("functions", n.functions.Close)
 	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint,
+		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
 		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
 		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
 		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
@@ -95,11 +96,12 @@ func (n *Node) buildServices(ctx context.Context) error {
 	return err
 }
 
+// stackLinger bounds how long a call that began a stack operation waits for it.
+const stackLinger = 5 * time.Second
+
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(
-		n.gateway.ResourceTypes(),
-	)
+	return slices.Concat(n.gateway.ResourceTypes())
 }
 
 // checkMaster opens the first secret of every installation, the local root's

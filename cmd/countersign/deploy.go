@@ -243,7 +243,7 @@ var notOfAName = regexp.MustCompile(`[^a-zA-Z0-9]+`)
 
 // stackNameOf is a stack's name after its folder's.
 func stackNameOf(template string) string {
-	name := strings.Trim(notOfAName.ReplaceAllString(filepath.Base(filepath.Dir(template)), "-"), "-0123456789")
+	name := strings.TrimLeft(strings.TrimRight(notOfAName.ReplaceAllString(filepath.Base(filepath.Dir(template)), "-"), "-"), "-0123456789")
 	return cmp.Or(name, "stack")
 }
 

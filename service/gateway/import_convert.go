@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/call"
 	"countersign/service/gateway/openapi"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -75,7 +76,7 @@ func (c *conversion) settings() error {
 		}
 	}
 	for k, v := range d.Tags {
-		if err := checkTag(k, v); err != nil {
+		if err := checkTag(call.Call{}, k, v); err != nil {
 			return badRequest("Invalid OpenAPI input. tags: %s", reason(err))
 		}
 	}

@@ -281,6 +281,7 @@ func TestReimport(t *testing.T) {
 	must(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("manual")}))(t)
 	must(f.CreateDeployment(ctx, &apigatewayv2.CreateDeploymentInput{ApiId: &id, StageName: aws.String("manual")}))(t)
 	must(f.UpdateApi(ctx, &apigatewayv2.UpdateApiInput{ApiId: &id, DisableExecuteApiEndpoint: aws.Bool(true), Description: aws.String("by hand")}))(t)
+	must(f.TagResource(ctx, &apigatewayv2.TagResourceInput{ResourceArn: aws.String("arn:aws:apigateway:eu-west-1::/apis/" + id), Tags: map[string]string{"by": "hand"}}))(t)
 	before, _, err := f.getAPI(ctx, id)
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +296,7 @@ func TestReimport(t *testing.T) {
 	f.now = f.now.Add(time.Hour)
 	body := document(`"/c": {"get": {`+proxy("")+`}}, "/a": {"get": {"security": [{"token": ["read"]}], `+proxy(`, "payloadFormatVersion": "2.0"`)+`}}`, schemes)
 	again := must(f.ReimportApi(ctx, &apigatewayv2.ReimportApiInput{ApiId: &id, Body: &body}))(t)
-	if again.CorsConfiguration != nil || !*again.DisableExecuteApiEndpoint || again.Description != nil || again.Tags["team"] != "blue" || !again.CreatedDate.Equal(noon) {
+	if again.CorsConfiguration != nil || !*again.DisableExecuteApiEndpoint || again.Description != nil || again.Tags["team"] != "" || again.Tags["by"] != "hand" || !again.CreatedDate.Equal(noon) {
 		t.Errorf("after the import: %+v", again)
 	}
 	same(t, "routes", f.routes(t, ctx, id), []string{"GET /a JWT [read] → AWS_PROXY 2.0 30000", "GET /c NONE → AWS_PROXY 1.0 30000"})

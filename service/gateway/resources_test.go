@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"countersign/call"
 	"countersign/edge/snapshot"
 	"countersign/service/stacks/resource"
 	"countersign/store"
@@ -55,7 +56,7 @@ func driveOn(t *testing.T, s store.Store) (*driver, *fixture) {
 	d := &driver{f: f, types: map[string]resource.Type{}, stack: resource.Stack{
 		ID: "arn:aws:cloudformation:eu-west-1:000000000000:stack/demo/1", Name: "demo", Account: account, Region: region, Partition: "aws",
 	}}
-	d.ctx = resource.WithGate(ctx, func(ctx context.Context, input any) (context.Context, error) {
+	d.ctx = resource.WithGate(call.Through(ctx, call.CloudFormation), func(ctx context.Context, input any) (context.Context, error) {
 		name := strings.TrimSuffix(reflect.TypeOf(input).Elem().Name(), "Input")
 		d.mu.Lock()
 		d.calls = append(d.calls, name)
@@ -158,6 +159,14 @@ func with(properties map[string]any, changes map[string]any) map[string]any {
 	return out
 }
 
+func tagged(tags map[string]string, pairs ...string) map[string]string {
+	out := maps.Clone(tags)
+	for i := 0; i < len(pairs); i += 2 {
+		out[pairs[i]] = pairs[i+1]
+	}
+	return out
+}
+
 // What SAM makes of a template with a domain name and mutual TLS is made, changed and deleted.
 func TestResourcesOfSAM(t *testing.T) {
 	t.Parallel()
@@ -250,6 +259,23 @@ func TestResourcesOfSAM(t *testing.T) {
 	if len(after.StageVariables) != 0 || after.Tags["team"] != "" || after.Tags["of"] != "the stack" || !aws.ToBool(after.AutoDeploy) {
 		t.Errorf("stage after the update: %+v", after)
 	}
+
+	// The stack's own tags change; what somebody has put there by hand stays.
+	apiARN := aws.String("arn:aws:apigateway:eu-west-1::/apis/" + api.PhysicalID)
+	must(f.TagResource(d.ctx, &apigatewayv2.TagResourceInput{ResourceArn: apiARN, Tags: map[string]string{"by": "hand"}}))(t)
+	for _, r := range []*resourceOf{&api, &stage, &domain} {
+		c := d.change(r.typ, r.logicalID, r.properties, "")
+		c.PhysicalID, c.OldRaw, c.OldTags = r.PhysicalID, r.properties, c.Tags
+		c.Tags = tagged(c.Tags, "of", "nobody", "new", "tag")
+		if _, err := d.types["AWS::ApiGatewayV2::"+r.typ].Update(d.ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, arn := range map[string]string{"API": *apiARN, "stage": *apiARN + "/stages/$default", "domain name": domain.Attributes["DomainNameArn"].(string)} {
+		tags := must(f.GetTags(d.ctx, &apigatewayv2.GetTagsInput{ResourceArn: &arn}))(t).Tags
+		same(t, what, []string{tags["of"], tags["new"], tags["aws:cloudformation:stack-name"]}, []string{"nobody", "tag", "demo"})
+	}
+	same(t, "by hand", must(f.GetTags(d.ctx, &apigatewayv2.GetTagsInput{ResourceArn: apiARN}))(t).Tags["by"], "hand")
 
 	for _, r := range []resourceOf{pets, dogs, stage, domain, api} {
 		d.delete(t, r)
@@ -500,4 +526,6 @@ func TestReservedTags(t *testing.T) {
 	id := f.api(t, ctx)
 	_, err = f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("x"), Tags: tags})
 	wantError(t, err, "BadRequestException", "do not start with aws:")
+	_, err = f.UntagResource(ctx, &apigatewayv2.UntagResourceInput{ResourceArn: aws.String("arn:aws:apigateway:eu-west-1::/apis/" + id), TagKeys: []string{"aws:cloudformation:stack-id"}})
+	wantError(t, err, "BadRequestException", "AWS's own")
 }

@@ -45,7 +45,7 @@ func (x *execution) apply(ctx context.Context) error {
 	if len(failed) > 0 {
 		return x.applyFailed(ctx, failed, nil)
 	}
-	outputs, err := bound.Outputs(ctx, lookup{x})
+	outputs, err := bound.Outputs(ctx, lookup{x, ctx})
 	if err != nil {
 		return x.applyFailed(ctx, nil, err)
 	}
@@ -98,18 +98,40 @@ func (x *execution) bring(ctx context.Context, id string, needs []string) error 
 // desired is what the target says of a resource, with references to others resolved.
 func (x *execution) desired(ctx context.Context, id string, needs []string) (state, error) {
 	r := x.want.bound.Resource(id)
-	properties, err := x.want.bound.Properties(ctx, id, lookup{x})
+	properties, err := x.want.bound.Properties(ctx, id, lookup{x, ctx}, template.KeepDynamic)
 	if err != nil {
 		return state{}, err
 	}
-	metadata, err := x.want.bound.Metadata(ctx, id, lookup{x})
+	metadata, err := x.want.bound.Metadata(ctx, id, lookup{x, ctx}, template.KeepDynamic)
 	if err != nil {
 		return state{}, err
 	}
 	return state{
-		Type: r.Type, Properties: properties, Metadata: metadata, Tags: x.tags(id), DependsOn: needs,
-		Deletion: r.DeletionPolicy, UpdateReplace: r.UpdateReplacePolicy,
+		Type: r.Type, Properties: properties, Metadata: metadataOf(metadata), Tags: x.tags(id), DependsOn: needs,
+		Deletion: policyOf(r.DeletionPolicy), UpdateReplace: policyOf(r.UpdateReplacePolicy),
 	}, nil
+}
+
+// metadataOf is nil where there is none, whatever kind of nothing.
+func metadataOf(m map[string]any) any {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// policyOf leaves out what is the default.
+func policyOf(p string) string {
+	if p == "Delete" {
+		return ""
+	}
+	return p
+}
+
+// shownOutput is an output as the stack has it. What is not known yet is empty.
+func shownOutput(o template.OutputValue) output {
+	text, _ := template.Text(o.Value)
+	return output{Key: o.Name, Value: text, Description: o.Description, Export: o.Export}
 }
 
 // tags are what the stack adds to a resource's own.
@@ -273,7 +295,7 @@ func (x *execution) accept(ctx context.Context, outputs []template.OutputValue) 
 		k.Parameters = x.want.shown
 		k.Outputs = nil
 		for _, o := range outputs {
-			k.Outputs = append(k.Outputs, output{Key: o.Name, Value: o.Value, Description: o.Description, Export: o.Export})
+			k.Outputs = append(k.Outputs, shownOutput(o))
 		}
 		if err := x.publishExports(ctx, k, b); err != nil {
 			return err

@@ -204,7 +204,7 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	in.Initiated = func(id string) error { return x.initiated(ctx, rec, id) }
 	var out resource.Result
 	if c.Do == doUpdate {
-		in.PhysicalID, in.Attributes = rec.Now.PhysicalID, rec.Now.Attributes
+		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, rec.Now.Tags
 		if in.OldRaw, err = x.raw(ctx, t, rec.Now); err != nil {
 			return state{}, nil, err
 		}
@@ -278,7 +278,11 @@ func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[str
 			raw[t.Naming.Property] = to.Name
 		}
 	}
-	return x.resolveDynamic(ctx, to.Type, raw)
+	resolved, err := x.resolveDynamic(ctx, to.Type, raw)
+	if err != nil {
+		return nil, err
+	}
+	return resolved.(map[string]any), nil
 }
 
 // pause is Change.Pause: it ends early when something was written, and fails when the operation does.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"countersign/call"
 	"countersign/service/stacks/resource"
 	"countersign/service/stacks/template"
 	"countersign/store"
@@ -38,6 +37,8 @@ type changeDetail struct {
 // A foresight computes what a target would change, and checks it on the way.
 type foresight struct {
 	s        *Service
+	ctx      context.Context // of the call that it is made for
+	k        *stack
 	p        *prepared
 	records  map[string]*resourceRecord
 	unknown  map[string]bool // ids whose Ref and attributes are known only later
@@ -47,8 +48,8 @@ type foresight struct {
 
 // foresee tells what would change if the stack became p. An error is one of the template.
 func (s *Service) foresee(ctx context.Context, k *stack, p *prepared, records map[string]*resourceRecord) ([]resourceChange, error) {
-	f := &foresight{s: s, p: p, records: records, unknown: map[string]bool{}, loose: map[string]bool{}}
 	ctx = resource.WithGate(ctx, s.Gate)
+	f := &foresight{s: s, ctx: ctx, k: k, p: p, records: records, unknown: map[string]bool{}, loose: map[string]bool{}}
 	var changes []resourceChange
 	seen := map[string]bool{}
 	var unrecognized []string
@@ -74,7 +75,7 @@ func (s *Service) foresee(ctx context.Context, k *stack, p *prepared, records ma
 		slices.Sort(unrecognized)
 		return nil, invalid("Template format error: Unrecognized resource types: [%s]", strings.Join(unrecognized, ", "))
 	}
-	if _, err := p.bound.Outputs(ctx, f); err != nil {
+	if _, err := p.bound.Outputs(ctx, f, template.KeepDynamic); err != nil {
 		return nil, templateError(err)
 	}
 	if len(f.problems) > 0 {
@@ -124,7 +125,7 @@ func (f *foresight) order() []string {
 
 // resource judges one resource; nil: it stays as it is.
 func (f *foresight) resource(ctx context.Context, k *stack, id string, r *template.Resource, t resource.Type) (*resourceChange, error) {
-	properties, err := f.p.bound.Properties(ctx, id, f)
+	properties, err := f.p.bound.Properties(ctx, id, f, template.KeepDynamic)
 	if err != nil {
 		return nil, templateError(err)
 	}
@@ -149,13 +150,13 @@ func (f *foresight) resource(ctx context.Context, k *stack, id string, r *templa
 		c.Scope = append(c.Scope, "Tags")
 		c.Details = append(c.Details, changeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
 	}
-	if metadata, err := f.p.bound.Metadata(ctx, id, f); err != nil {
+	if metadata, err := f.p.bound.Metadata(ctx, id, f, template.KeepDynamic); err != nil {
 		return nil, templateError(err)
-	} else if !equal(metadata, rec.Now.Metadata) {
+	} else if !equal(metadataOf(metadata), rec.Now.Metadata) {
 		c.Scope = append(c.Scope, "Metadata")
 		c.Details = append(c.Details, changeDetail{Attribute: "Metadata", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
 	}
-	if r.DeletionPolicy != rec.Now.Deletion {
+	if policyOf(r.DeletionPolicy) != rec.Now.Deletion {
 		c.Scope = append(c.Scope, "DeletionPolicy")
 	}
 	if len(c.Scope) == 0 {
@@ -179,7 +180,7 @@ func (f *foresight) replaced(c *resourceChange, rec *resourceRecord) {
 
 // detail adds what is known of one changed property.
 func (f *foresight) detail(c *resourceChange, t resource.Type, id, name string, source, after, before any) {
-	dynamic := template.HasUnknown(after)
+	dynamic := unknown(after)
 	d := changeDetail{Attribute: "Properties", Name: name, Recreation: "Never", Evaluation: "Static", Source: "DirectModification"}
 	if dynamic {
 		d.Evaluation = "Dynamic"
@@ -202,13 +203,13 @@ func (f *foresight) detail(c *resourceChange, t resource.Type, id, name string, 
 	// What makes it change is named where it is a reference that changed.
 	for _, ref := range f.p.template.References(source) {
 		switch ref.Kind {
-		case template.ParameterReference:
+		case template.ToParameter:
 			d.Source, d.Entity = "ParameterReference", ref.Name
-		case template.ResourceReference:
+		case template.ToResource:
 			if f.unknown[ref.Name] {
 				d.Source, d.Entity = "ResourceReference", ref.Name
 			}
-		case template.AttributeReference:
+		case template.ToAttribute:
 			if f.unknown[ref.Name] || f.loose[ref.Name] {
 				d.Source, d.Entity = "ResourceAttribute", ref.Name+"."+ref.Attribute
 			}
@@ -220,11 +221,26 @@ func (f *foresight) detail(c *resourceChange, t resource.Type, id, name string, 
 // secret reports whether a property takes a NoEcho parameter.
 func (f *foresight) secret(source any) bool {
 	for _, ref := range f.p.template.References(source) {
-		for _, p := range f.p.template.Parameters {
-			if ref.Kind == template.ParameterReference && p.Name == ref.Name && p.NoEcho {
+		if p := f.p.template.Parameters[ref.Name]; ref.Kind == template.ToParameter && p != nil && p.NoEcho {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown reports whether a value holds something that is known only later.
+func unknown(v any) bool {
+	switch v := v.(type) {
+	case template.Unknown:
+		return true
+	case map[string]any:
+		for _, e := range v {
+			if unknown(e) {
 				return true
 			}
 		}
+	case []any:
+		return slices.ContainsFunc(v, unknown)
 	}
 	return false
 }
@@ -278,9 +294,8 @@ func (f *foresight) GetAtt(id, attribute string) (any, error) {
 	return template.Unknown{}, nil
 }
 
-func (f *foresight) Import(ctx context.Context, name string) (any, error) {
-	c := call.From(ctx)
-	e, _, err := load[export](ctx, f.s, kindExport, exportKey(c.Account, c.Region, name))
+func (f *foresight) Import(name string) (any, error) {
+	e, _, err := load[export](f.ctx, f.s, kindExport, exportKey(f.k.Account, f.k.Region, name))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, invalid("No export named %s found.", name)
 	}
@@ -288,6 +303,11 @@ func (f *foresight) Import(ctx context.Context, name string) (any, error) {
 		return nil, err
 	}
 	return e.Value, nil
+}
+
+// Dynamic references are resolved when a resource is made, not before.
+func (f *foresight) Dynamic(context.Context, string, string) (string, error) {
+	return "", errors.New("a dynamic reference is not resolved in a change set")
 }
 
 // sdk is the change as DescribeChangeSet shows it.

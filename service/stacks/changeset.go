@@ -11,6 +11,7 @@ import (
 
 	"countersign/arn"
 	"countersign/call"
+	"countersign/service/stacks/template"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -116,8 +117,8 @@ func (s *Service) unchanged(ctx context.Context, k *stack, p *prepared, changes 
 			return false, nil // a failed update was left as it was
 		}
 	}
-	f := &foresight{s: s, p: p, records: records, unknown: map[string]bool{}, loose: map[string]bool{}}
-	outputs, err := p.bound.Outputs(ctx, f)
+	f := &foresight{s: s, ctx: ctx, k: k, p: p, records: records, unknown: map[string]bool{}, loose: map[string]bool{}}
+	outputs, err := p.bound.Outputs(ctx, f, template.KeepDynamic)
 	if err != nil {
 		return false, templateError(err)
 	}
@@ -125,7 +126,7 @@ func (s *Service) unchanged(ctx context.Context, k *stack, p *prepared, changes 
 		return false, nil
 	}
 	for i, o := range outputs {
-		if have := k.Outputs[i]; have != (output{Key: o.Name, Value: o.Value, Description: o.Description, Export: o.Export}) {
+		if have := k.Outputs[i]; have != shownOutput(o) {
 			return false, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -226,19 +227,13 @@ func (s *Service) load(ctx context.Context, t *target, k *stack, at func(path ..
 	}
 	recorded := t.Arguments != nil
 	fetched := map[string]string{}
-	arguments, err := tmpl.Arguments(ctx, t.Given, func(ctx context.Context, parameter, name string) (string, error) {
+	arguments, err := tmpl.Arguments(ctx, t.Given, func(ctx context.Context, name string) (string, error) {
 		if recorded {
-			return t.Arguments[parameter], nil
+			return t.Arguments[name], nil
 		}
-		if s.Values == nil {
-			return "", notBuilt("a parameter of type AWS::SSM::Parameter::Value")
-		}
-		v, err := s.Values.Resolve(resource.WithGate(ctx, s.Gate), "ssm", name)
-		if err != nil {
-			return "", invalid("Unable to fetch parameters [%s] from parameter store for this account.", name)
-		}
-		fetched[parameter] = v
-		return v, nil
+		v, err := s.dynamic(resource.WithGate(ctx, s.Gate), "ssm", name)
+		fetched[name] = v
+		return v, err
 	})
 	if err != nil {
 		return nil, templateError(err)
@@ -247,27 +242,33 @@ func (s *Service) load(ctx context.Context, t *target, k *stack, at func(path ..
 		t.Arguments = fetched
 	}
 	bound, err := tmpl.Bind(template.Scope{
-		Account: k.Account, Region: k.Region, Partition: arn.Partition(k.Region), StackID: k.arn(), StackName: k.Name, Arguments: arguments,
+		Account: k.Account, Region: k.Region, Partition: arn.Partition(k.Region), URLSuffix: suffix(k.Region), StackID: k.arn(), StackName: k.Name, Arguments: arguments,
 	})
 	if err != nil {
 		return nil, templateError(err)
 	}
 	p := &prepared{target: t, template: tmpl, bound: bound, at: at}
-	for _, d := range tmpl.Parameters {
-		v := arguments.Text(d.Name)
-		shown := parameter{Key: d.Name, Value: v}
-		if r, is := t.Arguments[d.Name]; is {
-			shown.Value, shown.Resolved = arguments.Given(d.Name), r
-		}
-		if d.NoEcho {
+	for _, name := range slices.Sorted(maps.Keys(arguments)) {
+		a := arguments[name]
+		shown := parameter{Key: name, Value: a.Text, Resolved: a.Resolved}
+		if a.NoEcho {
 			shown.Value, shown.Resolved = mask, ""
-			if v != "" {
-				p.secrets = append(p.secrets, v)
+			for _, secret := range []string{a.Text, a.Resolved} {
+				if secret != "" {
+					p.secrets = append(p.secrets, secret)
+				}
 			}
 		}
 		p.shown = append(p.shown, shown)
 	}
 	return p, nil
+}
+
+func suffix(region string) string {
+	if arn.Partition(region) == "aws-cn" {
+		return "amazonaws.com.cn"
+	}
+	return "amazonaws.com"
 }
 
 // templateError is a template's error as the API answers it.

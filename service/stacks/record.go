@@ -86,7 +86,7 @@ type target struct {
 	Processed    map[string]any    // after transforms
 	Transforms   []string          `json:",omitempty"`
 	Given        map[string]string // parameter values as they were given, for UsePreviousValue
-	Arguments    map[string]string // what they came to, values of SSM parameters included
+	Arguments    map[string]string // values of the SSM parameters that were read, by name
 	Tags         []tag             `json:",omitempty"`
 	Capabilities []string          `json:",omitempty"`
 	RoleARN      string            `json:",omitempty"`

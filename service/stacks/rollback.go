@@ -107,7 +107,7 @@ func (x *execution) revert(ctx context.Context, rec *resourceRecord, attempted, 
 	if in.OldRaw, err = x.raw(ctx, t, attempted); err != nil {
 		return state{}, err
 	}
-	in.PhysicalID, in.Attributes = before.PhysicalID, before.Attributes
+	in.PhysicalID, in.Attributes, in.OldTags = before.PhysicalID, before.Attributes, attempted.Tags
 	out, err := t.Update(ctx, in)
 	if err != nil {
 		return state{}, err

@@ -151,7 +151,7 @@ func (s *Service) newExecution(ctx context.Context, op *operation) (*execution, 
 // context is what the operation's calls run with: whoever asked for it, past the gate.
 func (x *execution) context(ctx context.Context) context.Context {
 	ctx = call.With(ctx, call.Call{
-		Account: x.op.Account, Region: x.op.Region, Service: "cloudformation", Principal: x.op.Principal, Signing: call.Internal,
+		Account: x.op.Account, Region: x.op.Region, Service: "cloudformation", Principal: x.op.Principal, Signing: call.Internal, Via: call.CloudFormation,
 	})
 	return resource.WithGate(ctx, x.s.Gate)
 }

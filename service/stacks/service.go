@@ -59,6 +59,10 @@ type Config struct {
 	// there, and template URLs below it name objects of this node.
 	Endpoint string
 
+	// Linger is how long the answer to a call that began an operation waits for its end. Clients that
+	// poll twice a minute see a stack that is made in a second at once. 0: not at all.
+	Linger time.Duration
+
 	Now    func() time.Time
 	Rand   io.Reader
 	Logger *slog.Logger

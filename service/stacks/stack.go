@@ -22,7 +22,7 @@ func (s *Service) start(ctx context.Context, k *stack, op *operation, check func
 	if err := s.prime(ctx, k, op); err != nil {
 		return nil, err
 	}
-	return s.edit(ctx, k.key(), func(k *stack, b *store.Batch) error {
+	k, err := s.edit(ctx, k.key(), func(k *stack, b *store.Batch) error {
 		if k.Operation != "" {
 			return cannotUpdate(k.arn(), k.Status)
 		}
@@ -31,6 +31,28 @@ func (s *Service) start(ctx context.Context, k *stack, op *operation, check func
 		}
 		return s.launch(k, b, op)
 	})
+	if err == nil {
+		s.linger(ctx, op)
+	}
+	return k, err
+}
+
+// linger waits for an operation's end, for a while. Calls of stacks themselves do not wait.
+func (s *Service) linger(ctx context.Context, op *operation) {
+	if s.Linger <= 0 || nested(ctx) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Linger)
+	defer cancel()
+	for at := s.Store.Revision(); ; {
+		now, _, err := load[operation](ctx, s, KindOperation, op.key())
+		if err != nil || now.ID != op.ID {
+			return // it has ended, or we have waited long enough
+		}
+		if at, err = s.Store.Wait(ctx, at); err != nil {
+			return
+		}
+	}
 }
 
 // prime fills in what every operation has.
@@ -156,6 +178,7 @@ func (s *Service) createStack(ctx context.Context, in *cloudformation.CreateStac
 	if err != nil {
 		return nil, fmt.Errorf("write stack %s: %w", name, err)
 	}
+	s.linger(ctx, &op)
 	return k, nil
 }
 

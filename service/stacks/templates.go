@@ -2,7 +2,7 @@ package stacks
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"slices"
 
 	"countersign/service/stacks/template"
@@ -24,7 +24,11 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	}
 	out := &cloudformation.GetTemplateOutput{TemplateBody: &t.Original, StagesAvailable: []types.TemplateStage{types.TemplateStageOriginal, types.TemplateStageProcessed}}
 	if in.TemplateStage == types.TemplateStageProcessed && len(t.Transforms) > 0 {
-		out.TemplateBody = aws.String(string(template.JSON(t.Processed)))
+		processed, err := template.JSON(t.Processed)
+		if err != nil {
+			return nil, err
+		}
+		out.TemplateBody = aws.String(string(processed))
 	}
 	return out, nil
 }
@@ -115,6 +119,32 @@ func (s *Service) summary(ctx context.Context, text string) (*cloudformation.Get
 	}, nil
 }
 
+// bare are resources with nothing but their types and what capabilities depend on: which properties they have.
+func bare(resources any) any {
+	all, ok := resources.(map[string]any)
+	if !ok {
+		return resources
+	}
+	out := make(map[string]any, len(all))
+	for id, r := range all {
+		body, ok := r.(map[string]any)
+		if !ok {
+			return resources
+		}
+		properties := map[string]any{}
+		if given, ok := body["Properties"].(map[string]any); ok {
+			for name := range given {
+				properties[name] = "given"
+			}
+		}
+		out[id] = map[string]any{"Type": body["Type"], "Properties": properties}
+		if body["Type"] == nil {
+			out[id] = map[string]any{"Properties": properties}
+		}
+	}
+	return out
+}
+
 type summary struct {
 	parameters                             []types.ParameterDeclaration
 	capabilities                           []types.Capability
@@ -138,27 +168,22 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 	}
 	out := &summary{parameters: []types.ParameterDeclaration{}, types: []string{}, transforms: template.Transforms(doc.Root)}
 	root := doc.Root
-	if len(out.transforms) > 0 {
-		// Sections of the transform's own are not the language's.
-		root = make(map[string]any, len(doc.Root))
-		for k, v := range doc.Root {
-			if k != "Globals" {
-				root[k] = v
+	if slices.Contains(out.transforms, transformSAM) {
+		// Before the transform a template may refer to what is not there yet, so only its own parts are judged.
+		root = map[string]any{}
+		for _, section := range []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters"} {
+			if v, given := doc.Root[section]; given {
+				root[section] = v
 			}
 		}
+		root["Resources"] = bare(doc.Root["Resources"])
 	}
 	t, err := template.Load(root, doc.At)
 	if err != nil {
-		var e *template.Error
-		if !errors.As(err, &e) || len(out.transforms) == 0 {
-			return nil, templateError(err)
-		}
-		// What refers to generated resources does not hold together before the transform.
-		if t, err = template.LoadParts(root, doc.At); err != nil {
-			return nil, templateError(err)
-		}
+		return nil, templateError(err)
 	}
-	for _, p := range t.Parameters {
+	for _, name := range slices.Sorted(maps.Keys(t.Parameters)) {
+		p := t.Parameters[name]
 		d := types.ParameterDeclaration{
 			ParameterKey: aws.String(p.Name), ParameterType: aws.String(p.Type), NoEcho: aws.Bool(p.NoEcho), ParameterConstraints: &types.ParameterConstraints{AllowedValues: p.AllowedValues},
 		}
@@ -195,7 +220,11 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 		out.version = &v
 	}
 	if m, ok := doc.Root["Metadata"]; ok {
-		out.metadata = aws.String(string(template.JSON(m)))
+		text, err := template.JSON(m)
+		if err != nil {
+			return nil, err
+		}
+		out.metadata = aws.String(string(text))
 	}
 	return out, nil
 }

@@ -1,228 +1,151 @@
 package template
 
 import (
-	"context"
-	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 )
 
-// A Scope is what a template is evaluated in.
+// A Scope is what a template can know of the stack that it is for.
 type Scope struct {
-	Account, Region, Partition string
-	StackID, StackName         string
-	NotificationARNs           []string
-	Arguments                  Arguments
+	Account, Region      string
+	Partition, URLSuffix string // empty: aws, amazonaws.com
+	StackID, StackName   string
+	NotificationARNs     []string
+	Arguments            Arguments
+	Zones                []string // what Fn::GetAZs gives for Region; empty: Region with a, b and c
 }
 
-// A Bound is a template with arguments: conditions are decided, and what depends on a
-// false one is gone.
+// A Bound is a template with all decided that parameters decide: conditions and
+// rules are evaluated, and what a false condition takes away is gone. It is not changed after Bind.
 type Bound struct {
 	t          *Template
 	scope      Scope
 	conditions map[string]bool
-	resources  []*Resource
-	needs      map[string][]string
-	outputs    []*Output
+	resources  map[string]*Resource
+	outputs    map[string]*Output
+	depends    map[string][]string
 }
 
-// Bind evaluates conditions and rules. Errors are *Error.
-func (t *Template) Bind(s Scope) (*Bound, error) {
-	b := &Bound{t: t, scope: s, conditions: map[string]bool{}, needs: map[string][]string{}}
-	deciding := map[string]bool{}
-	for _, name := range sorted(t.conditions) {
-		if _, err := b.decide(name, deciding); err != nil {
+// Bind decides the template for one stack. It fails when a rule is broken, when
+// what remains refers to what is gone, and when resources wait for each other. Errors are of type *Error.
+func (t *Template) Bind(scope Scope) (*Bound, error) {
+	if scope.Partition == "" {
+		scope.Partition = "aws"
+	}
+	if scope.URLSuffix == "" {
+		scope.URLSuffix = "amazonaws.com"
+	}
+	b := &Bound{t: t, scope: scope, conditions: map[string]bool{}, resources: map[string]*Resource{}, outputs: map[string]*Output{}, depends: map[string][]string{}}
+	for _, step := range []func() error{b.decide, b.assert, b.prune, b.connect} {
+		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	if err := b.checkRules(); err != nil {
-		return nil, err
-	}
-	for _, r := range t.Resources {
-		if r.Condition == "" || b.conditions[r.Condition] {
-			b.resources = append(b.resources, r)
-		}
-	}
-	for _, o := range t.Outputs {
-		if o.Condition == "" || b.conditions[o.Condition] {
-			b.outputs = append(b.outputs, o)
-		}
-	}
-	return b, b.connect()
+	return b, nil
 }
 
-// decide evaluates a condition, once.
-func (b *Bound) decide(name string, deciding map[string]bool) (bool, error) {
-	if v, known := b.conditions[name]; known {
-		return v, nil
+// Conditions tells what each condition of the template came to.
+func (b *Bound) Conditions() map[string]bool { return b.conditions }
+
+// Resources lists the resources that the stack has, sorted by their ids.
+func (b *Bound) Resources() []*Resource {
+	all := make([]*Resource, 0, len(b.resources))
+	for _, id := range sorted(b.resources) {
+		all = append(all, b.resources[id])
 	}
-	body, ok := b.t.conditions[name]
-	if !ok {
-		return false, b.t.fail([]string{"Conditions"}, "Unresolved condition dependency %s in the Conditions block of the template", name)
-	}
-	if deciding[name] {
-		return false, b.t.fail([]string{"Conditions", name}, "Found circular condition dependency between %s and itself", name)
-	}
-	deciding[name] = true
-	v, err := b.truth(context.Background(), body, deciding)
-	if err != nil {
-		return false, b.located(err, "Conditions", name)
-	}
-	b.conditions[name] = v
-	return v, nil
+	return all
 }
 
-// located gives an error of evaluation its place.
-func (b *Bound) located(err error, path ...string) error {
-	if e, ok := err.(*Error); ok && e.Position.Line == 0 {
-		c := *e
-		c.Position, c.Path = b.t.at(path...), slices.Clone(path)
-		return &c
-	}
-	return err
-}
+// Resource is the resource by that id; nil when the stack has none.
+func (b *Bound) Resource(id string) *Resource { return b.resources[id] }
 
-func problem(format string, args ...any) error { return &Error{Message: fmt.Sprintf(format, args...)} }
+// Dependencies lists for each resource those that must exist before it, sorted:
+// DependsOn and all that its properties, metadata and policies refer to.
+func (b *Bound) Dependencies() map[string][]string { return b.depends }
 
-// truth evaluates a condition function.
-func (b *Bound) truth(ctx context.Context, v any, deciding map[string]bool) (bool, error) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		if s, err := text(v); err == nil {
-			switch strings.ToLower(s) {
-			case "true":
-				return true, nil
-			case "false":
-				return false, nil
-			}
+// prune copies resources and outputs, without those that a condition takes
+// away, and with each Fn::If decided.
+func (b *Bound) prune() error {
+	live := func(condition string) bool { return condition == "" || b.conditions[condition] }
+	for id, r := range b.t.Resources {
+		if !live(r.Condition) {
+			continue
 		}
-		return false, problem("Template format error: a condition must be one of Fn::Equals, Fn::And, Fn::Or, Fn::Not and Condition")
-	}
-	name, arg, is := function(m)
-	if !is {
-		return false, problem("Template format error: a condition must be one of Fn::Equals, Fn::And, Fn::Or, Fn::Not and Condition")
-	}
-	if wrong := functions[name].form(arg); wrong != "" {
-		return false, problem("%s", wrong)
-	}
-	switch name {
-	case "Condition":
-		return b.decide(arg.(string), deciding)
-	case "Fn::Not":
-		v, err := b.truth(ctx, arg.([]any)[0], deciding)
-		return !v, err
-	case "Fn::And", "Fn::Or":
-		out := name == "Fn::And"
-		for _, e := range arg.([]any) {
-			v, err := b.truth(ctx, e, deciding)
+		p := *r
+		path := []string{"Resources", id}
+		for _, part := range []struct {
+			name string
+			m    *map[string]any
+		}{{"Properties", &p.Properties}, {"Metadata", &p.Metadata}, {"CreationPolicy", &p.CreationPolicy}, {"UpdatePolicy", &p.UpdatePolicy}} {
+			m, err := b.pruneMap(*part.m, append(path, part.name))
 			if err != nil {
-				return false, err
-			}
-			if name == "Fn::And" {
-				out = out && v
-			} else {
-				out = out || v
-			}
-		}
-		return out, nil
-	case "Fn::Equals":
-		var sides [2]any
-		for i, e := range arg.([]any) {
-			v, err := (&evaluation{b: b, ctx: ctx}).value(e)
-			if err != nil {
-				return false, err
-			}
-			sides[i] = v
-		}
-		return Equal(sides[0], sides[1]), nil
-	}
-	return false, problem("Template format error: %s is no condition", name)
-}
-
-// connect finds what needs what, and circles.
-func (b *Bound) connect() error {
-	there := map[string]bool{}
-	for _, r := range b.resources {
-		there[r.ID] = true
-	}
-	for _, r := range b.resources {
-		var needs []string
-		add := func(id string) error {
-			if !there[id] {
-				return nil
-			}
-			if id == r.ID {
-				return &Error{Position: b.t.at("Resources", r.ID), Message: fmt.Sprintf("Circular dependency between resources: [%s]", r.ID)}
-			}
-			if !slices.Contains(needs, id) {
-				needs = append(needs, id)
-			}
-			return nil
-		}
-		for _, id := range r.DependsOn {
-			if err := add(id); err != nil {
 				return err
 			}
+			*part.m = m
 		}
-		for _, v := range []any{r.Properties, r.Metadata} {
-			pruned, err := b.prune(v)
-			if err != nil {
-				return b.located(err, "Resources", r.ID)
-			}
-			for _, ref := range b.t.References(pruned) {
-				if ref.Kind == ParameterReference {
-					continue
-				}
-				if !there[ref.Name] {
-					// Its condition is false, and no Fn::If guards the reference.
-					return b.t.fail([]string{"Resources", r.ID}, "Unresolved resource dependencies [%s] in the Resources block of the template", ref.Name)
-				}
-				if err := add(ref.Name); err != nil {
-					return err
-				}
-			}
-		}
-		slices.Sort(needs)
-		b.needs[r.ID] = needs
+		b.resources[id] = &p
 	}
-	for _, o := range b.outputs {
-		pruned, err := b.prune([]any{o.Value, o.Export})
-		if err != nil {
-			return b.located(err, "Outputs", o.Name)
+	for name, o := range b.t.Outputs {
+		if !live(o.Condition) {
+			continue
 		}
-		for _, ref := range b.t.References(pruned) {
-			if ref.Kind != ParameterReference && !there[ref.Name] {
-				return &Error{Position: b.t.at("Outputs", o.Name), Message: fmt.Sprintf("Unresolved resource dependencies [%s] in the Outputs block of the template", ref.Name)}
-			}
+		p := *o
+		var err error
+		if p.Value, err = b.pruneValue(o.Value, []string{"Outputs", name, "Value"}); err != nil {
+			return err
 		}
+		if p.ExportName, err = b.pruneValue(o.ExportName, []string{"Outputs", name, "Export", "Name"}); err != nil {
+			return err
+		}
+		b.outputs[name] = &p
 	}
-	return b.circles()
+	return nil
 }
 
-// prune replaces every Fn::If by the branch that its condition chooses.
-func (b *Bound) prune(v any) (any, error) {
+func (b *Bound) pruneMap(m map[string]any, path []string) (map[string]any, error) {
+	if m == nil {
+		return nil, nil
+	}
+	out := make(map[string]any, len(m))
+	for _, k := range sorted(m) {
+		v, err := b.pruneValue(m[k], append(path, k))
+		if err != nil {
+			return nil, err
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+func (b *Bound) pruneValue(v any, path []string) (any, error) {
 	switch v := v.(type) {
+	case map[string]any:
+		name, arg, ok := call(v)
+		if !ok {
+			return b.pruneMap(v, path)
+		}
+		path := append(path, name)
+		switch name {
+		case "Fn::If":
+			list := arg.([]any) // Load has looked
+			chosen := 2
+			if b.conditions[list[0].(string)] {
+				chosen = 1
+			}
+			return b.pruneValue(list[chosen], append(path, strconv.Itoa(chosen)))
+		case "Ref":
+			if _, isText := arg.(string); !isText {
+				to, err := b.name(arg, path)
+				return map[string]any{name: to}, err
+			}
+		}
+		pruned, err := b.pruneValue(arg, path)
+		return map[string]any{name: pruned}, err
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
 			var err error
-			if out[i], err = b.prune(e); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		if name, arg, is := function(v); is && name == "Fn::If" {
-			branch, err := b.branch(arg)
-			if err != nil {
-				return nil, err
-			}
-			return b.prune(branch)
-		}
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			var err error
-			if out[k], err = b.prune(e); err != nil {
+			if out[i], err = b.pruneValue(e, append(path, strconv.Itoa(i))); err != nil {
 				return nil, err
 			}
 		}
@@ -231,67 +154,73 @@ func (b *Bound) prune(v any) (any, error) {
 	return v, nil
 }
 
-func (b *Bound) branch(arg any) (any, error) {
-	list := arg.([]any)
-	v, known := b.conditions[list[0].(string)]
-	if !known {
-		return nil, problem("Template error: unresolved condition dependency %s in Fn::If", list[0])
+// name computes the name in a Ref that is given by a function.
+func (b *Bound) name(arg any, path []string) (string, error) {
+	v, err := b.evaluator(nil, nil).value(arg, path)
+	if err != nil {
+		return "", err
 	}
-	if v {
-		return list[1], nil
+	name, ok := v.(string)
+	if !ok || !pseudo[name] && b.t.Parameters[name] == nil && b.t.Resources[name] == nil {
+		return "", b.t.at.refuse(path, "Template error: the Ref leads to nothing: %v", v)
 	}
-	return list[2], nil
+	return name, nil
 }
 
-// circles names the resources that need one another, if there are any.
-func (b *Bound) circles() error {
-	left := map[string]bool{}
-	for id := range b.needs {
-		left[id] = true
-	}
-	for changed := true; changed; {
-		changed = false
-		for id := range left {
-			if !slices.ContainsFunc(b.needs[id], func(n string) bool { return left[n] }) {
-				delete(left, id)
-				changed = true
+// connect finds what depends on what.
+func (b *Bound) connect() error {
+	missing := map[string][]string{}
+	for _, id := range sorted(b.resources) {
+		r := b.resources[id]
+		on := map[string]bool{}
+		for _, d := range r.DependsOn {
+			on[d] = b.resources[d] != nil // a false condition takes the dependency with it
+		}
+		path := []string{"Resources", id}
+		for _, part := range []struct {
+			name string
+			v    map[string]any
+		}{{"Properties", r.Properties}, {"Metadata", r.Metadata}, {"CreationPolicy", r.CreationPolicy}, {"UpdatePolicy", r.UpdatePolicy}} {
+			for _, k := range sorted(part.v) {
+				b.refer(part.v[k], func(to string) {
+					if on[to] = b.resources[to] != nil; !on[to] && missing[to] == nil {
+						missing[to] = append(slices.Clone(path), part.name, k)
+					}
+				})
 			}
 		}
-	}
-	// What is left needs a circle, or is in one; only the latter are named.
-	for changed := true; changed; {
-		changed = false
-		needed := map[string]bool{}
-		for id := range left {
-			for _, n := range b.needs[id] {
-				needed[n] = true
+		depends := []string{}
+		for _, to := range sorted(on) {
+			if on[to] {
+				depends = append(depends, to)
 			}
 		}
-		for id := range left {
-			if !needed[id] {
-				delete(left, id)
-				changed = true
+		b.depends[id] = depends
+	}
+	if err := unresolved(b.t.at, inResources, missing); err != nil {
+		return err
+	}
+	for _, name := range sorted(b.outputs) {
+		b.refer(b.outputs[name].Value, func(to string) {
+			if b.resources[to] == nil && missing[to] == nil {
+				missing[to] = []string{"Outputs", name, "Value"}
 			}
-		}
+		})
 	}
-	if len(left) == 0 {
-		return nil
+	if err := unresolved(b.t.at, inOutputs, missing); err != nil {
+		return err
 	}
-	ids := sorted(left)
-	return &Error{Position: b.t.at("Resources", ids[0]), Message: fmt.Sprintf("Circular dependency between resources: [%s]", strings.Join(ids, ", "))}
+	if cycle := cycles(b.depends); cycle != nil {
+		return circular(b.t.at, cycle)
+	}
+	return nil
 }
 
-// Resources are those whose condition holds, by their ids.
-func (b *Bound) Resources() []*Resource { return b.resources }
-
-// Resource finds one; nil if there is none, or its condition is false.
-func (b *Bound) Resource(id string) *Resource {
-	i, ok := slices.BinarySearchFunc(b.resources, id, func(r *Resource, id string) int { return strings.Compare(r.ID, id) })
-	if !ok {
-		return nil
-	}
-	return b.resources[i]
+// refer calls found with the resources that v refers to.
+func (b *Bound) refer(v any, found func(id string)) {
+	b.t.refer(v, enterIf, func(r Reference) {
+		if r.Kind != ToParameter {
+			found(r.Name)
+		}
+	})
 }
-
-// Dependencies lists for every resource those that must exist before it. There are no circles.
-func (b *Bound) Dependencies() map[string][]string { return b.needs }

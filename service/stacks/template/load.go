@@ -1,483 +1,345 @@
 package template
 
 import (
-	"fmt"
-	"maps"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// Limits of a template.
-// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-const (
-	maxResources   = 500
-	maxParameters  = 200
-	maxOutputs     = 200
-	maxMappings    = 200
-	maxDescription = 1024
-	maxName        = 255
-)
-
-const formatVersion = "2010-09-09"
-
-// A Template is one whose form was checked. It is not changed, and may be shared.
-type Template struct {
-	Description string
-	Transforms  []string
-	Parameters  []*Parameter // by name
-	Resources   []*Resource  // by id
-	Outputs     []*Output    // by name
-
-	mappings   map[string]any
-	conditions map[string]any
-	rules      map[string]any
-	extended   bool // AWS::LanguageExtensions
-	at         func(path ...string) Position
+// A loader reads the sections of a template into a Template.
+type loader struct {
+	at   atlas
+	root map[string]any
+	t    *Template
 }
 
-// A Resource as the template has it.
-type Resource struct {
-	ID, Type            string
-	Condition           string
-	DependsOn           []string
-	Properties          map[string]any // intrinsic functions and all
-	Metadata            any
-	DeletionPolicy      string // "" is Delete
-	UpdateReplacePolicy string
-}
-
-// An Output as the template has it.
-type Output struct {
-	Name, Description, Condition string
-	Value, Export                any
-}
-
-var (
-	logicalID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
-	sections  = []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Rules", "Mappings", "Conditions", "Transform", "Resources", "Outputs", "Hooks"}
-	policies  = map[string][]string{
-		"DeletionPolicy":      {"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"},
-		"UpdateReplacePolicy": {"Delete", "Retain", "Snapshot"},
+func (l *loader) document() error {
+	if err := l.noNulls(l.root, nil); err != nil {
+		return err
 	}
-	attributes = []string{"Type", "Properties", "DependsOn", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata", "CreationPolicy", "UpdatePolicy"}
-)
-
-// Load checks the form of a tree that transforms have been applied to. At finds
-// positions for errors; nil: they name none. Every error is an *Error.
-func Load(root map[string]any, at func(path ...string) Position) (*Template, error) {
-	t, err := LoadParts(root, at)
-	if err != nil {
-		return nil, err
-	}
-	return t, t.checkReferences()
-}
-
-// LoadParts is Load without looking where references lead: for a template before its transform.
-func LoadParts(root map[string]any, at func(path ...string) Position) (*Template, error) {
-	if at == nil {
-		at = func(...string) Position { return Position{} }
-	}
-	t := &Template{at: at, Transforms: Transforms(root)}
-	t.extended = slices.Contains(t.Transforms, "AWS::LanguageExtensions")
-	for _, name := range sorted(root) {
+	var unknown []string
+	for _, name := range sorted(l.root) {
 		if !slices.Contains(sections, name) {
-			return nil, t.fail([]string{name}, "Invalid template property or properties [%s]", name)
+			unknown = append(unknown, name)
 		}
 	}
-	if v, ok := root["AWSTemplateFormatVersion"]; ok {
-		if s, err := text(v); err != nil || s != formatVersion {
-			return nil, t.fail([]string{"AWSTemplateFormatVersion"}, "Template format version not supported: it must be %s", formatVersion)
-		}
+	if unknown != nil {
+		return l.at.refuse(unknown[:1], "Invalid template property or properties [%s]", strings.Join(unknown, ", "))
 	}
-	if v, ok := root["Description"]; ok {
-		s, err := text(v)
-		if err != nil || len(s) > maxDescription {
-			return nil, t.fail([]string{"Description"}, "Description must be a text of at most %d bytes", maxDescription)
-		}
-		t.Description = s
+	if v, given := l.root["AWSTemplateFormatVersion"]; given && v != "2010-09-09" {
+		text, _ := Text(v)
+		return l.at.refuse([]string{"AWSTemplateFormatVersion"}, "Template format error: %s is not a supported value for AWSTemplateFormatVersion.", text)
 	}
-	if _, ok := root["Hooks"]; ok {
-		return nil, t.fail([]string{"Hooks"}, "the section Hooks is not built in this version of Countersign; leave it out")
+	if _, given := l.root["Hooks"]; given {
+		return l.at.refuse([]string{"Hooks"}, "Template format error: the Hooks section is not built in this version of Countersign.")
 	}
-	for _, section := range []struct {
-		name string
-		into *map[string]any
-		most int
-	}{{"Mappings", &t.mappings, maxMappings}, {"Conditions", &t.conditions, 0}, {"Rules", &t.rules, 0}} {
-		m, err := t.section(root, section.name, section.most)
-		if err != nil {
-			return nil, err
-		}
-		*section.into = m
+	var err error
+	if l.t.Description, err = l.description(l.root, []string{"Description"}); err != nil {
+		return err
 	}
-	for _, load := range []func(map[string]any) error{t.loadParameters, t.loadMappings, t.loadResources, t.loadOutputs} {
-		if err := load(root); err != nil {
-			return nil, err
-		}
+	if l.t.Metadata, err = l.section("Metadata"); err != nil {
+		return err
 	}
-	return t, nil
+	l.t.Transforms = Transforms(l.root)
+	l.t.extensions = l.t.HasTransform("AWS::LanguageExtensions")
+	return nil
 }
 
-func (t *Template) fail(path []string, format string, args ...any) *Error {
-	e := formatError(t.at(path...), format, args...)
-	e.Path = slices.Clone(path)
-	return e
+// noNulls refuses null, which a template may hold nowhere.
+func (l *loader) noNulls(v any, path []string) error {
+	switch v := v.(type) {
+	case nil:
+		return l.at.refuse(path, "[/%s] 'null' values are not allowed in templates", strings.Join(path, "/"))
+	case map[string]any:
+		for _, k := range sorted(v) {
+			if err := l.noNulls(v[k], append(path, k)); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, e := range v {
+			if err := l.noNulls(e, append(path, strconv.Itoa(i))); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// section gives a section that is an object of named things.
-func (t *Template) section(root map[string]any, name string, most int) (map[string]any, error) {
-	v, ok := root[name]
-	if !ok || v == nil && name != "Resources" {
+func (l *loader) description(m map[string]any, path []string) (string, error) {
+	v, given := m["Description"]
+	text, ok := v.(string)
+	switch {
+	case !given:
+		return "", nil
+	case !ok:
+		return "", l.at.refuse(path, "Template format error: every Description member must be a string.")
+	case len(text) > maxDescription:
+		return "", l.at.refuse(path, "Template format error: 'Description' length is greater than %d.", maxDescription)
+	}
+	return text, nil
+}
+
+// section is a section of the template; nil when it has none.
+func (l *loader) section(name string) (map[string]any, error) {
+	v, given := l.root[name]
+	if !given {
 		return nil, nil
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, t.fail([]string{name}, "[/%s] '%s' must be an object", name, name)
-	}
-	if most > 0 && len(m) > most {
-		return nil, t.fail([]string{name}, "Number of %s, %d, is greater than maximum allowed, %d", strings.ToLower(name), len(m), most)
-	}
-	for _, key := range sorted(m) {
-		if name != "Rules" && !logicalID.MatchString(key) || len(key) > maxName {
-			return nil, t.fail([]string{name, key}, "%s name '%s' is non alphanumeric.", strings.TrimSuffix(name, "s"), key)
-		}
+		return nil, l.at.refuse([]string{name}, "Template format error: The %s section must be a map.", name)
 	}
 	return m, nil
 }
 
-func (t *Template) loadMappings(map[string]any) error {
-	for _, name := range sorted(t.mappings) {
-		top, ok := t.mappings[name].(map[string]any)
-		if !ok {
-			return t.fail([]string{"Mappings", name}, "Every Mappings member %s must be a map", name)
-		}
-		for _, key := range sorted(top) {
-			second, ok := top[key].(map[string]any)
-			if !ok {
-				return t.fail([]string{"Mappings", name, key}, "Every Mappings attribute must be a String or a List.")
-			}
-			for _, leaf := range sorted(second) {
-				switch v := second[leaf].(type) {
-				case map[string]any, nil:
-					return t.fail([]string{"Mappings", name, key, leaf}, "Every Mappings attribute must be a String or a List.")
-				case []any:
-					for _, e := range v {
-						if _, err := text(e); err != nil {
-							return t.fail([]string{"Mappings", name, key, leaf}, "Every Mappings attribute must be a String or a List.")
-						}
-					}
-				}
-			}
-		}
-	}
-	return nil
-}
-
-func (t *Template) loadResources(root map[string]any) error {
-	m, err := t.section(root, "Resources", maxResources)
+// members calls f for each member of a section, in the order of their names,
+// having checked the names. what and one are how AWS calls the section and a member in messages.
+func (l *loader) members(name, what string, most int, f func(name string, m map[string]any, path []string) error) error {
+	section, err := l.section(name)
 	if err != nil {
 		return err
 	}
-	if len(m) == 0 {
-		return t.fail([]string{"Resources"}, "At least one Resources member must be defined.")
+	if most > 0 && len(section) > most {
+		return l.at.refuse([]string{name}, "Template format error: Number of %s, %d, is greater than maximum allowed, %d", strings.ToLower(name), len(section), most)
 	}
-	for _, id := range sorted(m) {
-		path := []string{"Resources", id}
-		body, ok := m[id].(map[string]any)
+	for _, k := range sorted(section) {
+		path := []string{name, k}
+		if !alphanumeric(k) {
+			return l.at.refuse(path, "Template format error: %s name %s is non alphanumeric.", what, k)
+		}
+		if len(k) > maxNameLength {
+			return l.at.refuse(path, "Template format error: %s name %s… is longer than %d characters.", what, k[:20], maxNameLength)
+		}
+		m, ok := section[k].(map[string]any)
+		if !ok && name == "Mappings" {
+			return l.at.refuse(path, "Template format error: Every Mappings member %s must be a map", k)
+		}
 		if !ok {
-			if id == "Fn::ForEach" || strings.HasPrefix(id, "Fn::") {
-				return t.fail(path, "%s is not built in this version of Countersign", id)
-			}
-			return t.fail(path, "[/Resources/%s] resource definition is malformed", id)
+			return l.at.refuse(path, "Template format error: [/%s/%s] Every %s member must be an object.", name, k, name)
 		}
-		r := &Resource{ID: id, Metadata: body["Metadata"]}
-		for _, name := range sorted(body) {
-			if !slices.Contains(attributes, name) {
-				return t.fail(append(path, name), "Invalid template resource property '%s'", name)
-			}
-			if name == "CreationPolicy" || name == "UpdatePolicy" {
-				return t.fail(append(path, name), "%s is not built in this version of Countersign; leave it out", name)
-			}
-		}
-		if r.Type, ok = body["Type"].(string); !ok || r.Type == "" {
-			return t.fail(append(path, "Type"), "[/Resources/%s] Every Resources object must contain a Type member.", id)
-		}
-		switch p := body["Properties"].(type) {
-		case nil:
-			r.Properties = map[string]any{}
-		case map[string]any:
-			r.Properties = p
-		default:
-			return t.fail(append(path, "Properties"), "[/Resources/%s/Properties] 'Properties' must be an object", id)
-		}
-		if v, ok := body["Condition"]; ok {
-			if r.Condition, ok = v.(string); !ok {
-				return t.fail(append(path, "Condition"), "Every Condition member must be a string.")
-			}
-		}
-		if r.DependsOn, err = t.dependsOn(path, body["DependsOn"]); err != nil {
+		if err := f(k, m, path); err != nil {
 			return err
 		}
-		for name, into := range map[string]*string{"DeletionPolicy": &r.DeletionPolicy, "UpdateReplacePolicy": &r.UpdateReplacePolicy} {
-			v, given := body[name]
-			if !given {
-				continue
-			}
-			s, ok := v.(string)
-			if !ok || !slices.Contains(policies[name], s) {
-				return t.fail(append(path, name), "Unrecognized %s %v for resource '%s'", name, v, id)
-			}
-			if *into = s; s == "Delete" {
-				*into = ""
-			}
-		}
-		t.Resources = append(t.Resources, r)
 	}
 	return nil
 }
 
-func (t *Template) dependsOn(path []string, v any) ([]string, error) {
-	switch v := v.(type) {
-	case nil:
-		return nil, nil
-	case string:
-		return []string{v}, nil
-	case []any:
-		var out []string
-		for _, e := range v {
-			s, ok := e.(string)
+// text is a member that must be a string when it is given.
+func (l *loader) text(m map[string]any, name string, path []string) (string, error) {
+	v, given := m[name]
+	s, ok := v.(string)
+	if given && !ok {
+		return "", l.at.refuse(append(path, name), "Template format error: every %s member must be a string.", name)
+	}
+	return s, nil
+}
+
+func (l *loader) object(m map[string]any, name string, path []string) (map[string]any, error) {
+	v, given := m[name]
+	o, ok := v.(map[string]any)
+	if given && !ok {
+		return nil, l.at.refuse(append(path, name), "Template format error: [/%s/%s] must be an object.", strings.Join(path, "/"), name)
+	}
+	return o, nil
+}
+
+func (l *loader) mappings() error {
+	l.t.Mappings = map[string]map[string]map[string]any{}
+	return l.members("Mappings", "Mappings", MaxMappings, func(name string, m map[string]any, path []string) error {
+		tops := map[string]map[string]any{}
+		if len(m) > maxMapKeys {
+			return l.at.refuse(path, "Template format error: Number of keys of mapping %s, %d, is greater than maximum allowed, %d", name, len(m), maxMapKeys)
+		}
+		for _, top := range sorted(m) {
+			path := append(path, top)
+			second, ok := m[top].(map[string]any)
 			if !ok {
-				return nil, t.fail(append(path, "DependsOn"), "Every DependsOn value must be a string or list of strings.")
+				return l.at.refuse(path, "Template format error: Every Mappings member %s must be a map", top)
 			}
-			if !slices.Contains(out, s) {
-				out = append(out, s)
+			if len(second) > maxMapKeys {
+				return l.at.refuse(path, "Template format error: Number of keys of mapping %s, %d, is greater than maximum allowed, %d", name, len(second), maxMapKeys)
 			}
-		}
-		return out, nil
-	}
-	return nil, t.fail(append(path, "DependsOn"), "DependsOn must be a string or list of strings.")
-}
-
-func (t *Template) loadOutputs(root map[string]any) error {
-	m, err := t.section(root, "Outputs", maxOutputs)
-	if err != nil {
-		return err
-	}
-	for _, name := range sorted(m) {
-		path := []string{"Outputs", name}
-		body, ok := m[name].(map[string]any)
-		if !ok {
-			return t.fail(path, "Every Outputs member must be an object.")
-		}
-		o := &Output{Name: name, Value: body["Value"]}
-		for _, key := range sorted(body) {
-			v := body[key]
-			switch key {
-			case "Value":
-			case "Description":
-				if o.Description, err = text(v); err != nil {
-					return t.fail(append(path, key), "The Description of output %s must be a text", name)
+			for _, k := range sorted(second) {
+				if !mappingValue(second[k]) {
+					return l.at.refuse(append(path, k), "Template format error: Every Mappings attribute must be a String or a List.")
 				}
-			case "Condition":
-				if o.Condition, ok = v.(string); !ok {
-					return t.fail(append(path, key), "Every Condition member must be a string.")
-				}
-			case "Export":
-				e, ok := v.(map[string]any)
-				if !ok || len(e) != 1 || e["Name"] == nil {
-					return t.fail(append(path, key), "Output %s is malformed: Export must have a Name and nothing else", name)
-				}
-				o.Export = e["Name"]
-			default:
-				return t.fail(append(path, key), "[/Outputs/%s] encountered unsupported property %s", name, key)
 			}
+			tops[top] = second
 		}
-		if o.Value == nil {
-			return t.fail(path, "[/Outputs/%s] 'Value' must be given and not be null", name)
-		}
-		t.Outputs = append(t.Outputs, o)
-	}
-	return nil
-}
-
-func (t *Template) parameter(name string) *Parameter {
-	for _, p := range t.Parameters {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
-}
-
-func (t *Template) resource(id string) *Resource {
-	i, ok := slices.BinarySearchFunc(t.Resources, id, func(r *Resource, id string) int { return strings.Compare(r.ID, id) })
-	if !ok {
+		l.t.Mappings[name] = tops
 		return nil
-	}
-	return t.Resources[i]
+	})
 }
 
-// checkReferences follows every reference, and looks for functions that are not well-formed.
-func (t *Template) checkReferences() error {
-	c := checker{t: t}
-	for _, r := range t.Resources {
-		path := []string{"Resources", r.ID}
-		c.within(&c.resources, func() {
-			c.value(append(path, "Properties"), r.Properties)
-			c.value(append(path, "Metadata"), r.Metadata)
-			for _, id := range r.DependsOn {
-				if t.resource(id) == nil {
-					c.missing(id)
-				}
+func mappingValue(v any) bool {
+	if list, ok := v.([]any); ok {
+		return !slices.ContainsFunc(list, func(e any) bool { _, ok := Text(e); return !ok })
+	}
+	_, ok := Text(v)
+	return ok
+}
+
+func (l *loader) conditions() error {
+	l.t.Conditions = map[string]any{}
+	return l.members("Conditions", "Condition", 0, func(name string, m map[string]any, _ []string) error {
+		l.t.Conditions[name] = m
+		return nil
+	})
+}
+
+func (l *loader) rules() error {
+	l.t.Rules = map[string]*Rule{}
+	return l.members("Rules", "Rule", 0, func(name string, m map[string]any, path []string) error {
+		if err := l.only(m, path, "Invalid template rule property '%s'", "RuleCondition", "Assertions"); err != nil {
+			return err
+		}
+		r := &Rule{Name: name, Condition: m["RuleCondition"]}
+		list, ok := m["Assertions"].([]any)
+		if !ok || len(list) == 0 {
+			return l.at.refuse(path, "Template format error: Every Rules member must contain a list of Assertions.")
+		}
+		for i, v := range list {
+			path := append(path, "Assertions", strconv.Itoa(i))
+			a, ok := v.(map[string]any)
+			if !ok || a["Assert"] == nil {
+				return l.at.refuse(path, "Template format error: Every Assertions member must contain an Assert function.")
 			}
-		})
-		c.condition(append(path, "Condition"), r.Condition)
-	}
-	for _, o := range t.Outputs {
-		path := []string{"Outputs", o.Name}
-		c.within(&c.outputs, func() {
-			c.value(append(path, "Value"), o.Value)
-			c.value(append(path, "Export"), o.Export)
-		})
-		c.condition(append(path, "Condition"), o.Condition)
-	}
-	for _, name := range sorted(t.conditions) {
-		c.onlyParameters = true
-		c.within(&c.conditions, func() { c.value([]string{"Conditions", name}, t.conditions[name]) })
-		c.onlyParameters = false
-	}
-	if c.err != nil {
-		return c.err
-	}
-	for _, block := range []struct {
-		name    string
-		missing []string
-	}{{"Resources", c.resources}, {"Outputs", c.outputs}, {"Conditions", c.conditions}} {
-		if len(block.missing) == 0 {
-			continue
+			if err := l.only(a, path, "Invalid template assertion property '%s'", "Assert", "AssertDescription"); err != nil {
+				return err
+			}
+			description, err := l.text(a, "AssertDescription", path)
+			if err != nil {
+				return err
+			}
+			r.Assertions = append(r.Assertions, Assertion{Assert: a["Assert"], Description: description})
 		}
-		slices.Sort(block.missing)
-		text := fmt.Sprintf("Unresolved resource dependencies [%s] in the %s block of the template", strings.Join(slices.Compact(block.missing), ", "), block.name)
-		if block.name == "Outputs" {
-			return &Error{Position: t.at(block.name), Message: text} // without the prefix: so it was recorded
+		l.t.Rules[name] = r
+		return nil
+	})
+}
+
+// only refuses members by other names than those given.
+func (l *loader) only(m map[string]any, path []string, format string, names ...string) error {
+	for _, k := range sorted(m) {
+		if !slices.Contains(names, k) {
+			return l.at.refuse(append(path, k), format, k)
 		}
-		return t.fail([]string{block.name}, "%s", text)
 	}
 	return nil
 }
 
-// A checker walks values that are not evaluated yet.
-type checker struct {
-	t                              *Template
-	resources, outputs, conditions []string // names that lead nowhere, by block
-	into                           *[]string
-	onlyParameters                 bool
-	err                            error // the first
-}
-
-func (c *checker) within(into *[]string, walk func()) { c.into = into; walk() }
-
-func (c *checker) missing(name string) { *c.into = append(*c.into, name) }
-
-func (c *checker) fail(path []string, format string, args ...any) {
-	if c.err == nil {
-		c.err = c.t.fail(path, format, args...)
+func (l *loader) resources() error {
+	if section, _ := l.root["Resources"].(map[string]any); l.root["Resources"] == nil || section != nil && len(section) == 0 {
+		return l.at.refuse([]string{"Resources"}, "Template format error: At least one Resources member must be defined.")
 	}
-}
-
-func (c *checker) condition(path []string, name string) {
-	if name != "" && c.t.conditions[name] == nil {
-		c.fail(path, "Unresolved condition dependency %s in the %s block of the template", name, path[0])
-	}
-}
-
-func (c *checker) value(path []string, v any) {
-	switch v := v.(type) {
-	case []any:
-		for i, e := range v {
-			c.value(append(path, fmt.Sprint(i)), e)
+	l.t.Resources = map[string]*Resource{}
+	return l.members("Resources", "Resource", MaxResources, func(id string, m map[string]any, path []string) error {
+		if _, taken := l.t.Parameters[id]; taken {
+			return l.at.refuse(path, "Template format error: %s is the name of a parameter and of a resource; the names must differ.", id)
 		}
-	case map[string]any:
-		if name, arg, is := function(v); is {
-			c.function(append(path, name), name, arg)
-			return
+		r := &Resource{ID: id}
+		if m["Type"] == nil {
+			return l.at.refuse(path, "Template format error: [/Resources/%s] Every Resources object must contain a Type member.", id)
 		}
-		for _, k := range sorted(v) {
-			if len(v) == 1 && strings.HasPrefix(k, "Fn::") {
-				c.fail(append(path, k), "%s is not a function that CloudFormation knows, or one that is not built in this version of Countersign", k)
-				return
+		var err error
+		if r.Type, err = l.text(m, "Type", path); err != nil {
+			return err
+		}
+		if r.Condition, err = l.text(m, "Condition", path); err != nil {
+			return err
+		}
+		err = l.only(m, path, "Invalid template resource property '%s'", "Type", "Properties", "DependsOn", "Condition", "DeletionPolicy",
+			"UpdateReplacePolicy", "Metadata", "CreationPolicy", "UpdatePolicy", "Version")
+		if err != nil {
+			return err
+		}
+		if v, given := m["Version"]; given {
+			r.Version, _ = Text(v)
+		}
+		for _, o := range []struct {
+			name string
+			to   *map[string]any
+		}{{"Properties", &r.Properties}, {"Metadata", &r.Metadata}, {"CreationPolicy", &r.CreationPolicy}, {"UpdatePolicy", &r.UpdatePolicy}} {
+			if *o.to, err = l.object(m, o.name, path); err != nil {
+				return err
 			}
-			c.value(append(path, k), v[k])
 		}
-	}
+		if r.DependsOn, err = l.dependsOn(m, path); err != nil {
+			return err
+		}
+		if r.DeletionPolicy, err = l.policy(m, "DeletionPolicy", path, "Delete", "Retain", "RetainExceptOnCreate", "Snapshot"); err != nil {
+			return err
+		}
+		if r.UpdateReplacePolicy, err = l.policy(m, "UpdateReplacePolicy", path, "Delete", "Retain", "Snapshot"); err != nil {
+			return err
+		}
+		l.t.Resources[id] = r
+		return nil
+	})
 }
 
-func (c *checker) reference(name string) {
-	if strings.HasPrefix(name, "AWS::") && pseudo(name) || c.t.parameter(name) != nil {
-		return
+func (l *loader) dependsOn(m map[string]any, path []string) ([]string, error) {
+	v, given := m["DependsOn"]
+	if !given {
+		return nil, nil
 	}
-	if c.onlyParameters || c.t.resource(name) == nil {
-		c.missing(name)
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
 	}
+	var ids []string
+	for _, e := range list {
+		id, ok := e.(string)
+		if !ok {
+			return nil, l.at.refuse(append(path, "DependsOn"), "Template format error: DependsOn must be a string or list of strings.")
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
-func (c *checker) function(path []string, name string, arg any) {
-	f := functions[name]
-	if f.extension && !c.t.extended {
-		c.fail(path, "%s needs the transform AWS::LanguageExtensions", name)
-		return
+func (l *loader) policy(m map[string]any, name string, path []string, allowed ...string) (string, error) {
+	text, err := l.text(m, name, path)
+	if err != nil || text == "" || slices.Contains(allowed, text) {
+		return text, err
 	}
-	if problem := f.form(arg); problem != "" {
-		c.fail(path, "%s", problem)
-		return
-	}
-	if c.onlyParameters && f.resourcesOnly {
-		c.fail(path, "%s cannot be used in Conditions", name)
-		return
-	}
-	switch name {
-	case "Ref":
-		c.reference(arg.(string))
-	case "Condition":
-		c.condition(path, arg.(string))
-	case "Fn::GetAtt":
-		list := arg.([]any)
-		if c.t.resource(list[0].(string)) == nil {
-			c.missing(list[0].(string))
+	return "", l.at.refuse(append(path, name), "Template format error: Unrecognized %s %s for resource %s", name, text, path[1])
+}
+
+func (l *loader) outputs() error {
+	l.t.Outputs = map[string]*Output{}
+	return l.members("Outputs", "Outputs", MaxOutputs, func(name string, m map[string]any, path []string) error {
+		o := &Output{Name: name, Value: m["Value"]}
+		if o.Value == nil {
+			return l.at.refuse(path, "Template format error: Every Outputs member must contain a Value object")
 		}
-		c.value(path, list[1])
-	case "Fn::Sub":
-		body, given := subParts(arg)
-		for _, part := range subNames(body) {
-			if _, local := given[part]; local {
-				continue
+		if err := l.only(m, path, "Template format error: Invalid outputs property : [%s]", "Value", "Description", "Condition", "Export"); err != nil {
+			return err
+		}
+		var err error
+		if o.Description, err = l.description(m, append(path, "Description")); err != nil {
+			return err
+		}
+		if o.Condition, err = l.text(m, "Condition", path); err != nil {
+			return err
+		}
+		export, err := l.object(m, "Export", path)
+		if err != nil {
+			return err
+		}
+		if export != nil {
+			path := append(path, "Export")
+			if err := l.only(export, path, "Template format error: Invalid Export property : [%s]", "Name"); err != nil {
+				return err
 			}
-			if id, _, isAttribute := strings.Cut(part, "."); isAttribute {
-				if c.t.resource(id) == nil {
-					c.missing(id)
-				}
-				continue
+			if o.ExportName = export["Name"]; o.ExportName == nil {
+				return l.at.refuse(path, "Template format error: Output %s is malformed. The Name field of every Export member must be specified and consist only of alphanumeric characters, colons, or hyphens.", name)
 			}
-			c.reference(part)
 		}
-		for _, k := range sorted(given) {
-			c.value(append(path, k), given[k])
-		}
-	case "Fn::If":
-		list := arg.([]any)
-		c.condition(path, list[0].(string))
-		c.value(path, list[1])
-		c.value(path, list[2])
-	case "Fn::FindInMap":
-		list := arg.([]any)
-		if m, ok := list[0].(string); ok && c.t.mappings[m] == nil && len(list) == 3 {
-			c.fail(path, "Template error: Mapping named '%s' is not present in the 'Mappings' section of template.", m)
-		}
-		c.value(path, arg)
-	default:
-		c.value(path, arg)
-	}
+		l.t.Outputs[name] = o
+		return nil
+	})
 }
-
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -7,253 +7,325 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
-const maxParameterValue = 4096 // bytes
-
-// A Parameter is one that a template declares.
-type Parameter struct {
-	Name, Type, Description string
-	Default                 *string
-	AllowedValues           []string
-	AllowedPattern          string
-	ConstraintDescription   string
-	MinLength, MaxLength    *int
-	MinValue, MaxValue      *float64
-	NoEcho                  bool
-
-	pattern *regexp.Regexp
-}
-
+// A Parameter is a member of the Parameters section.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
-var parameterType = regexp.MustCompile(`^(String|Number|CommaDelimitedList|List<(Number|String|AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+)>|AWS::SSM::Parameter::Name|AWS::SSM::Parameter::Value<(String|CommaDelimitedList|List<String>|AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+|List<AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+>)>|AWS::[A-Za-z0-9]+::[A-Za-z0-9:]+)$`)
+type Parameter struct {
+	Name        string
+	Type        string
+	Description string
+	Default     *string // nil: none
+	NoEcho      bool
 
-func (t *Template) loadParameters(root map[string]any) error {
-	m, err := t.section(root, "Parameters", maxParameters)
-	if err != nil {
-		return err
+	AllowedValues         []string
+	AllowedPattern        string
+	ConstraintDescription string
+	MinLength, MaxLength  *int
+	MinValue, MaxValue    *float64
+}
+
+// An Argument is the value of a parameter.
+type Argument struct {
+	Text     string // as given, or the default
+	Resolved string // of the AWS::SSM::Parameter::Value types: what the store holds under that name
+	Value    any    // what Ref gives: a string, or for list types a list of strings
+	NoEcho   bool
+}
+
+// Arguments are the values of a template's parameters, by name.
+type Arguments map[string]Argument
+
+// A Fetch reads a parameter of the Parameter Store, a list as its members with
+// commas between them.
+type Fetch func(ctx context.Context, name string) (string, error)
+
+const (
+	ssmValue = "AWS::SSM::Parameter::Value<"
+	ssmName  = "AWS::SSM::Parameter::Name"
+)
+
+var number = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+
+// awsType are the types of things that exist in an account; that they exist is not checked.
+var awsType = regexp.MustCompile(`^AWS::[A-Za-z0-9]+::[A-Za-z0-9]+(::[A-Za-z0-9]+)*$`)
+
+// listOf is the type of a list type's elements.
+func listOf(typ string) (element string, isList bool) {
+	if typ == "CommaDelimitedList" {
+		return "String", true
 	}
-	for _, name := range sorted(m) {
-		path := []string{"Parameters", name}
-		body, ok := m[name].(map[string]any)
-		if !ok {
-			return t.fail(path, "Every Parameters object must be an object with a Type.")
+	if inner, ok := strings.CutPrefix(typ, "List<"); ok && strings.HasSuffix(inner, ">") {
+		return strings.TrimSuffix(inner, ">"), true
+	}
+	return typ, false
+}
+
+// fetched is the type of what the Parameter Store holds, of a type that says so.
+func fetched(typ string) (string, bool) {
+	inner, ok := strings.CutPrefix(typ, ssmValue)
+	if !ok || !strings.HasSuffix(inner, ">") {
+		return "", false
+	}
+	return strings.TrimSuffix(inner, ">"), true
+}
+
+func knownType(typ string) bool {
+	if inner, ok := fetched(typ); ok {
+		if inner == "Number" || inner == "List<Number>" {
+			return false // the Parameter Store holds text
 		}
+		typ = inner
+	}
+	element, isList := listOf(typ)
+	switch element {
+	case "String", "Number":
+		return true
+	case ssmName:
+		return !isList
+	}
+	return awsType.MatchString(element)
+}
+
+func (l *loader) parameters() error {
+	l.t.Parameters = map[string]*Parameter{}
+	return l.members("Parameters", "Parameter", MaxParameters, func(name string, m map[string]any, path []string) error {
 		p := &Parameter{Name: name}
-		for _, key := range sorted(body) {
-			if err := p.set(key, body[key]); err != nil {
-				return t.fail(append(path, key), "Parameter '%s': %v", name, err)
-			}
+		if m["Type"] == nil {
+			return l.at.refuse(path, "Template format error: Every Parameters object must contain a Type member.")
 		}
-		if !parameterType.MatchString(p.Type) {
-			return t.fail(append(path, "Type"), "Unrecognized parameter type: %s", strconv.Quote(p.Type))
-		}
-		if p.Default != nil && !p.fetched() {
-			if problem := p.check(*p.Default); problem != "" {
-				return t.fail(append(path, "Default"), "Parameter '%s': the Default does not meet the constraints: %s", name, problem)
-			}
-		}
-		t.Parameters = append(t.Parameters, p)
-	}
-	return nil
-}
-
-// set takes over one member of a parameter's declaration.
-func (p *Parameter) set(key string, v any) error {
-	if key == "AllowedValues" {
-		list, ok := v.([]any)
-		if !ok {
-			return fmt.Errorf("AllowedValues must be a list")
-		}
-		for _, e := range list {
-			s, err := text(e)
-			if err != nil {
-				return fmt.Errorf("AllowedValues must be a list of texts")
-			}
-			p.AllowedValues = append(p.AllowedValues, s)
-		}
-		return nil
-	}
-	s, err := text(v)
-	if err != nil {
-		return fmt.Errorf("%s must be a text", key)
-	}
-	switch key {
-	case "Type":
-		p.Type = s
-	case "Description":
-		p.Description = s
-	case "Default":
-		p.Default = &s
-	case "AllowedPattern":
-		p.AllowedPattern = s
-		if p.pattern, err = regexp.Compile(`^(?:` + s + `)$`); err != nil {
-			return fmt.Errorf("AllowedPattern is not a regular expression that can be used here: %w", err)
-		}
-	case "ConstraintDescription":
-		p.ConstraintDescription = s
-	case "NoEcho":
-		p.NoEcho = strings.EqualFold(s, "true")
-	case "MinLength", "MaxLength":
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 {
-			return fmt.Errorf("%s must be a whole number", key)
-		}
-		if key == "MinLength" {
-			p.MinLength = &n
-		} else {
-			p.MaxLength = &n
-		}
-	case "MinValue", "MaxValue":
-		n, err := strconv.ParseFloat(s, 64)
+		err := l.only(m, path, "Invalid template parameter property '%s'", "Type", "Default", "Description", "NoEcho", "AllowedValues", "AllowedPattern",
+			"ConstraintDescription", "MinLength", "MaxLength", "MinValue", "MaxValue")
 		if err != nil {
-			return fmt.Errorf("%s must be a number", key)
+			return err
 		}
-		if key == "MinValue" {
-			p.MinValue = &n
-		} else {
-			p.MaxValue = &n
+		for _, f := range []struct {
+			name string
+			to   *string
+		}{{"Type", &p.Type}, {"Description", &p.Description}, {"AllowedPattern", &p.AllowedPattern}, {"ConstraintDescription", &p.ConstraintDescription}} {
+			if *f.to, err = l.text(m, f.name, path); err != nil {
+				return err
+			}
 		}
-	default:
-		return fmt.Errorf("encountered unsupported property %s", key)
+		if !knownType(p.Type) {
+			return l.at.refuse(append(path, "Type"), "Template format error: Unrecognized parameter type: %s", p.Type)
+		}
+		if len(p.Description) > maxDescription*4 {
+			return l.at.refuse(append(path, "Description"), "Template format error: Parameter '%s' description length is greater than %d.", name, maxDescription*4)
+		}
+		if v, given := m["Default"]; given {
+			if p.Default, err = l.defaultValue(v, name, path); err != nil {
+				return err
+			}
+		}
+		if err := l.constraints(p, m, path); err != nil {
+			return err
+		}
+		l.t.Parameters[name] = p
+		return nil
+	})
+}
+
+func (l *loader) defaultValue(v any, name string, path []string) (*string, error) {
+	text, ok := Text(v)
+	if !ok {
+		return nil, l.at.refuse(append(path, "Default"), "Template format error: Every Default member must be a string.")
+	}
+	if len(text) > maxValueLength {
+		return nil, l.at.refuse(append(path, "Default"), "Template format error: Parameter '%s' default value length is greater than %d.", name, maxValueLength)
+	}
+	return &text, nil
+}
+
+func (l *loader) constraints(p *Parameter, m map[string]any, path []string) error {
+	if v, given := m["NoEcho"]; given {
+		text, _ := Text(v)
+		switch strings.ToLower(text) {
+		case "true":
+			p.NoEcho = true
+		case "false":
+		default:
+			return l.at.refuse(append(path, "NoEcho"), "Template format error: NoEcho must be true or false.")
+		}
+	}
+	if v, given := m["AllowedValues"]; given {
+		list, ok := v.([]any)
+		if !ok || len(list) == 0 {
+			return l.at.refuse(append(path, "AllowedValues"), "Template format error: AllowedValues must be a list with at least one value.")
+		}
+		for i, e := range list {
+			text, ok := Text(e)
+			if !ok {
+				return l.at.refuse(append(path, "AllowedValues", strconv.Itoa(i)), "Template format error: every AllowedValues member must be a string.")
+			}
+			p.AllowedValues = append(p.AllowedValues, text)
+		}
+	}
+	for name, to := range map[string]**int{"MinLength": &p.MinLength, "MaxLength": &p.MaxLength} {
+		if v, given := m[name]; given {
+			text, _ := Text(v)
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 0 {
+				return l.at.refuse(append(path, name), "Template format error: %s must be an integer.", name)
+			}
+			*to = &n
+		}
+	}
+	for name, to := range map[string]**float64{"MinValue": &p.MinValue, "MaxValue": &p.MaxValue} {
+		if v, given := m[name]; given {
+			text, _ := Text(v)
+			n, err := strconv.ParseFloat(text, 64)
+			if err != nil || !number.MatchString(text) {
+				return l.at.refuse(append(path, name), "Template format error: %s must be a number.", name)
+			}
+			*to = &n
+		}
 	}
 	return nil
 }
 
-// fetched reports whether the value names an SSM parameter whose value counts.
-func (p *Parameter) fetched() bool { return strings.HasPrefix(p.Type, "AWS::SSM::Parameter::Value<") }
-
-// list reports whether the value is a list, written with commas.
-func (p *Parameter) list() bool {
-	of := p.Type
-	if p.fetched() {
-		of = strings.TrimSuffix(strings.TrimPrefix(of, "AWS::SSM::Parameter::Value<"), ">")
-	}
-	return of == "CommaDelimitedList" || strings.HasPrefix(of, "List<")
-}
-
-func (p *Parameter) items(s string) []string {
-	var out []string
-	for e := range strings.SplitSeq(s, ",") {
-		out = append(out, strings.TrimSpace(e))
-	}
-	return out
-}
-
-// check says how a value breaks the parameter's constraints, in CloudFormation's words; "" if it does not.
-func (p *Parameter) check(s string) string {
-	described := func(problem string) string {
-		if p.ConstraintDescription != "" {
-			return fmt.Sprintf("Parameter %s failed to satisfy constraint: %s", p.Name, p.ConstraintDescription)
-		}
-		return problem
-	}
-	if len(s) > maxParameterValue {
-		return fmt.Sprintf("Parameter '%s' must contain at most %d characters", p.Name, maxParameterValue)
-	}
-	values := []string{s}
-	if p.list() {
-		values = p.items(s)
-	}
-	for _, v := range values {
-		if strings.Contains(p.Type, "Number") {
-			n, err := strconv.ParseFloat(v, 64)
-			if err != nil {
-				return fmt.Sprintf("Parameter '%s' must be a number.", p.Name)
-			}
-			if p.MinValue != nil && n < *p.MinValue {
-				return described(fmt.Sprintf("Parameter '%s' must be a number not less than %v", p.Name, *p.MinValue))
-			}
-			if p.MaxValue != nil && n > *p.MaxValue {
-				return described(fmt.Sprintf("Parameter '%s' must be a number not greater than %v", p.Name, *p.MaxValue))
-			}
-		}
-		if p.AllowedValues != nil && !slices.Contains(p.AllowedValues, v) {
-			return described(fmt.Sprintf("Parameter '%s' must be one of AllowedValues", p.Name))
-		}
-		if p.pattern != nil && !p.pattern.MatchString(v) {
-			return described(fmt.Sprintf("Parameter '%s' must match pattern %s", p.Name, p.AllowedPattern))
-		}
-	}
-	n := utf8.RuneCountInString(s)
-	if p.MinLength != nil && n < *p.MinLength {
-		return described(fmt.Sprintf("Parameter '%s' must contain at least %d characters", p.Name, *p.MinLength))
-	}
-	if p.MaxLength != nil && n > *p.MaxLength {
-		return described(fmt.Sprintf("Parameter '%s' must contain at most %d characters", p.Name, *p.MaxLength))
-	}
-	return ""
-}
-
-// Arguments are the values of a template's parameters. The zero value is that of a template without any.
-type Arguments struct {
-	given  map[string]string
-	values map[string]any // string or []any of strings
-}
-
-// Text is a value as it is shown: lists with commas.
-func (a Arguments) Text(name string) string {
-	switch v := a.values[name].(type) {
-	case string:
-		return v
-	case []any:
-		parts := make([]string, len(v))
-		for i, e := range v {
-			parts[i] = e.(string)
-		}
-		return strings.Join(parts, ",")
-	}
-	return ""
-}
-
-// Given is a value as it was given, or the default: of an SSM parameter its name.
-func (a Arguments) Given(name string) string { return a.given[name] }
-
-// Arguments checks the values that were given for the template's parameters and
-// adds defaults. Fetch reads the SSM parameter that a value names; its errors are passed on.
-func (t *Template) Arguments(ctx context.Context, given map[string]string, fetch func(ctx context.Context, parameter, name string) (string, error)) (Arguments, error) {
+// Arguments judges the values that were given to the template's parameters, and
+// adds the defaults of the others. fetch reads the Parameter Store for the types that ask for it; nil refuses
+// them. Errors are of type *Error, with what fetch answered as their cause.
+func (t *Template) Arguments(ctx context.Context, given map[string]string, fetch Fetch) (Arguments, error) {
 	var unknown, missing []string
 	for _, name := range sorted(given) {
-		if t.parameter(name) == nil {
+		if t.Parameters[name] == nil {
 			unknown = append(unknown, name)
 		}
 	}
-	if len(unknown) > 0 {
-		return Arguments{}, &Error{Message: fmt.Sprintf("Parameters: [%s] do not exist in the template", strings.Join(unknown, ", "))}
+	if unknown != nil {
+		return nil, t.at.refuse([]string{"Parameters"}, "Parameters: [%s] do not exist in the template", strings.Join(unknown, ", "))
 	}
-	a := Arguments{given: map[string]string{}, values: map[string]any{}}
-	for _, p := range t.Parameters {
-		s, ok := given[p.Name]
-		if !ok {
-			if p.Default == nil {
-				missing = append(missing, p.Name)
-				continue
-			}
-			s = *p.Default
+	for _, name := range sorted(t.Parameters) {
+		if _, has := given[name]; !has && t.Parameters[name].Default == nil {
+			missing = append(missing, name)
 		}
-		a.given[p.Name] = s
-		if problem := p.check(s); problem != "" && !p.fetched() {
-			return Arguments{}, &Error{Position: t.at("Parameters", p.Name), Message: problem}
-		}
-		if p.fetched() {
-			var err error
-			if s, err = fetch(ctx, p.Name, s); err != nil {
-				return Arguments{}, err
-			}
-		}
-		if p.list() {
-			list := []any{}
-			for _, e := range p.items(s) {
-				list = append(list, e)
-			}
-			a.values[p.Name] = list
-			continue
-		}
-		a.values[p.Name] = s
 	}
-	if len(missing) > 0 {
-		return Arguments{}, &Error{Message: fmt.Sprintf("Parameters: [%s] must have values", strings.Join(missing, ", "))}
+	if missing != nil {
+		return nil, t.at.refuse([]string{"Parameters"}, "Parameters: [%s] must have values", strings.Join(missing, ", "))
 	}
-	return a, nil
+	args := Arguments{}
+	for _, name := range sorted(t.Parameters) {
+		p := t.Parameters[name]
+		text, has := given[name]
+		if !has {
+			text = *p.Default
+		}
+		if err := p.check(text); err != nil {
+			return nil, t.at.refuse([]string{"Parameters", name}, "%v", err)
+		}
+		a := Argument{Text: text, NoEcho: p.NoEcho}
+		typ := p.Type
+		if inner, ok := fetched(typ); ok {
+			if fetch == nil {
+				return nil, t.at.refuse([]string{"Parameters", name}, "Parameter '%s' has the type %s, and there is no Parameter Store to read", name, typ)
+			}
+			value, err := fetch(ctx, text)
+			if err != nil {
+				e := t.at.refuse([]string{"Parameters", name}, "Unable to fetch parameters [%s] from parameter store for this account: %v", text, err)
+				e.Cause = err
+				return nil, e
+			}
+			a.Resolved, text, typ = value, value, inner
+		}
+		a.Value = text
+		if _, isList := listOf(typ); isList {
+			a.Value = split(text)
+		}
+		args[name] = a
+	}
+	return args, nil
+}
+
+// split is the value of a list type.
+func split(text string) []any {
+	parts := strings.Split(text, ",")
+	list := make([]any, len(parts))
+	for i, p := range parts {
+		list[i] = strings.TrimSpace(p)
+	}
+	return list
+}
+
+// check judges a value by the parameter's type and constraints.
+func (p *Parameter) check(text string) error {
+	if len(text) > maxValueLength {
+		return fmt.Errorf("Parameter '%s' value length is greater than %d.", p.Name, maxValueLength)
+	}
+	element, isList := listOf(p.Type)
+	values := []string{text}
+	if isList {
+		values = nil
+		for _, v := range split(text) {
+			values = append(values, v.(string))
+		}
+	}
+	for _, v := range values {
+		if err := p.checkElement(element, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Parameter) checkElement(typ, v string) error {
+	switch {
+	case typ == "Number":
+		if !number.MatchString(v) {
+			return fmt.Errorf("Parameter '%s' must be a number", p.Name)
+		}
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return fmt.Errorf("Parameter '%s' must be a number", p.Name)
+		}
+		if p.MinValue != nil && n < *p.MinValue {
+			return p.unfit("must be a number not less than %s", strconv.FormatFloat(*p.MinValue, 'f', -1, 64))
+		}
+		if p.MaxValue != nil && n > *p.MaxValue {
+			return p.unfit("must be a number not greater than %s", strconv.FormatFloat(*p.MaxValue, 'f', -1, 64))
+		}
+	case typ != "String" && (v == "" || strings.ContainsAny(v, " \t\r\n")):
+		return fmt.Errorf("Parameter validation failed: parameter value %s for parameter name %s does not exist", v, p.Name)
+	}
+	if p.AllowedValues != nil && !slices.Contains(p.AllowedValues, v) {
+		return p.unfit("must be one of AllowedValues")
+	}
+	if p.MinLength != nil && len([]rune(v)) < *p.MinLength {
+		return p.unfit("must contain at least %d characters", *p.MinLength)
+	}
+	if p.MaxLength != nil && len([]rune(v)) > *p.MaxLength {
+		return p.unfit("must contain at most %d characters", *p.MaxLength)
+	}
+	if p.AllowedPattern != "" {
+		re, err := wholePattern(p.AllowedPattern)
+		if err != nil {
+			return fmt.Errorf("Parameter '%s' has an AllowedPattern that this version of Countersign cannot match: %v", p.Name, err)
+		}
+		if !re.MatchString(v) {
+			return p.unfit("must match pattern %s", p.AllowedPattern)
+		}
+	}
+	return nil
+}
+
+// unfit is the error about a constraint, in the template's own words if it has some.
+func (p *Parameter) unfit(format string, args ...any) error {
+	if p.ConstraintDescription != "" {
+		return fmt.Errorf("Parameter '%s' failed to satisfy constraint: %s", p.Name, p.ConstraintDescription)
+	}
+	return fmt.Errorf("Parameter '%s' "+format, append([]any{p.Name}, args...)...)
+}
+
+// wholePattern compiles an AllowedPattern, which the whole value must match.
+// CloudFormation's are Java's; those that Go's engine, which cannot be made slow, reads differently or not at all are errors.
+func wholePattern(pattern string) (*regexp.Regexp, error) {
+	if strings.Contains(pattern, "&&[") {
+		return nil, fmt.Errorf("it intersects character classes (&&)")
+	}
+	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
+	if err != nil {
+		return nil, fmt.Errorf("%w", err)
+	}
+	return re, nil
 }
