@@ -39,7 +39,8 @@ type Spec[P any] struct {
 	IAM bool
 
 	// Known are properties that AWS has and this version does not build. Giving
-	// one is refused with words that say so, not as a misspelling.
+	// one is refused with words that say so, not as a misspelling. Dots lead into properties:
+	// "RecordSets.Weight" is a property of the elements of a list.
 	Known []string
 
 	// Check, when not nil, judges properties before anything is changed, with what
