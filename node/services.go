@@ -67,7 +67,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{
-		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, systemServers},
+		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, systemServers}, Zones: n.zones,
 		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
 		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
 	})
