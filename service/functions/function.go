@@ -41,7 +41,10 @@ func (s *Service) CreateFunction(ctx context.Context, in *lambda.CreateFunctionI
 	if err := chooseArchitecture(v, in.Architectures); err != nil {
 		return nil, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
+	}
+	if err := countTags(in.Tags); err != nil {
 		return nil, err
 	}
 	exists := func() error { return conflict("Function already exist: %s", f.Name) }

@@ -76,13 +76,34 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 	return tags, err
 }
 
+// checkTags judges tags that are given. Those of AWS's own, aws:…, come from stacks only.
+func checkTags(ctx context.Context, tags map[string]string) error {
+	if len(tags) > maxTags {
+		return badRequest("Too many tags: at most %d per resource", maxTags)
+	}
+	for k, v := range tags {
+		if strings.HasPrefix(k, "aws:") && madeBy(ctx) != nil {
+			continue
+		}
+		if err := checkTag(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTag(k, v string) error {
+	if k == "" || len(k) > 128 || len(v) > 256 || strings.HasPrefix(k, "aws:") {
+		return badRequest("Invalid tag %q: keys have 1 to 128 characters and do not start with aws:, values have at most 256", k)
+	}
+	return nil
+}
+
 // TagResource adds tags to an API, a stage or a domain name.
 func (s *Service) TagResource(ctx context.Context, in *apigatewayv2.TagResourceInput) (*apigatewayv2.TagResourceOutput, error) {
 	_, err := s.editTags(ctx, aws.ToString(in.ResourceArn), func(tags map[string]string) error {
-		for k := range in.Tags {
-			if k == "" || len(k) > 128 || len(in.Tags[k]) > 256 || strings.HasPrefix(k, "aws:") {
-				return badRequest("Invalid tag %q: keys have 1 to 128 characters and do not start with aws:, values have at most 256", k)
-			}
+		if err := checkTags(ctx, in.Tags); err != nil {
+			return err
 		}
 		maps.Copy(tags, in.Tags)
 		return nil

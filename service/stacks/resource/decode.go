@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"countersign/service/stacks/template"
 )
 
 // Unknown stands in properties for a value that will be known when another
 // resource has been made. It fits everywhere.
-type Unknown struct{}
+type Unknown = template.Unknown
 
 // A schema is how the properties of a struct are read.
 type schema struct {
@@ -264,53 +266,6 @@ func Text(v any) (string, bool) {
 		return strconv.FormatBool(v), true
 	}
 	return "", false
-}
-
-// addTags adds tags to the property of v: those that it has already win.
-func (s *schema) addTags(name string, v reflect.Value, tags map[string]string) {
-	f := v.Field(s.field(name).index)
-	if f.Kind() == reflect.Map {
-		out := reflect.MakeMap(f.Type())
-		for k, t := range tags {
-			out.SetMapIndex(reflect.ValueOf(k), reflect.ValueOf(t))
-		}
-		for it := f.MapRange(); it.Next(); {
-			out.SetMapIndex(it.Key(), it.Value())
-		}
-		f.Set(out)
-		return
-	}
-	have := map[string]bool{}
-	for i := range f.Len() {
-		have[text(f.Index(i).FieldByName("Key"))] = true
-	}
-	for _, k := range sorted(tags) {
-		if have[k] {
-			continue
-		}
-		e := reflect.New(f.Type().Elem()).Elem()
-		setText(e.FieldByName("Key"), k)
-		setText(e.FieldByName("Value"), tags[k])
-		f.Set(reflect.Append(f, e))
-	}
-}
-
-func text(v reflect.Value) string {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return ""
-		}
-		v = v.Elem()
-	}
-	return v.String()
-}
-
-func setText(v reflect.Value, s string) {
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.ValueOf(&s).Convert(v.Type()))
-		return
-	}
-	v.SetString(s)
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -25,9 +25,10 @@ type Spec[P any] struct {
 	// choose; nil for those that get an id.
 	Naming *Naming
 
-	// Tags is the property that takes tags, "Tags": a list of structs with Key and Value,
-	// or a map of strings. The tags of the stack and the aws:cloudformation:* ones are added to it
-	// before Create and Update. Empty: the type takes no tags, or keeps none.
+	// Tags is the property that takes tags, "Tags": a list of Tag or of other structs with Key and
+	// Value, or a map of strings. The tags of the stack and the aws:cloudformation:* ones are added to it
+	// before Create and Update; a template that gives keys of AWS's own is refused. Empty: the type takes no
+	// tags, or keeps none.
 	Tags string
 
 	// IAM: a template that has one needs CAPABILITY_IAM, and CAPABILITY_NAMED_IAM when it gives the
@@ -91,6 +92,8 @@ type Change[P any] struct {
 	// Tags are those of the stack and of CloudFormation itself. They are in
 	// Properties already where Spec.Tags says so.
 	Tags map[string]string
+	// OldTags are, in an Update, those of before; nil: there were the same. They are in Old likewise.
+	OldTags map[string]string
 
 	// Initiated tells that the resource exists from now on, under this id, though it cannot be used yet.
 	// On return that is durable. For a Create that waits; others need not call it.
@@ -159,6 +162,7 @@ type Type struct {
 	Name       string
 	Attributes []string
 	Naming     *Naming
+	Tags       string // see Spec
 	IAM        bool
 	Updates    bool // it can be changed in place
 	Finds      bool
@@ -200,11 +204,11 @@ func Define[P any](s Spec[P]) Type {
 		}
 	}
 	t := Type{
-		Name: s.Name, Attributes: s.Attributes, Naming: s.Naming, IAM: s.IAM, Updates: s.Update != nil, Finds: s.Find != nil, props: props,
+		Name: s.Name, Attributes: s.Attributes, Naming: s.Naming, Tags: s.Tags, IAM: s.IAM, Updates: s.Update != nil, Finds: s.Find != nil, props: props,
 	}
 	t.check = func(raw map[string]any) []Problem {
 		var p P
-		problems := props.decode(raw, reflect.ValueOf(&p).Elem())
+		problems := append(props.decode(raw, reflect.ValueOf(&p).Elem()), systemTags(s.Tags, raw)...)
 		if len(problems) == 0 && s.Check != nil {
 			problems = s.Check(&p)
 		}
@@ -212,10 +216,11 @@ func Define[P any](s Spec[P]) Type {
 	}
 	t.run = func(ctx context.Context, what step, c *Change[map[string]any]) (Result, string, error) {
 		typed := &Change[P]{
-			Stack: c.Stack, LogicalID: c.LogicalID, Type: c.Type, PhysicalID: c.PhysicalID, Attributes: c.Attributes, Token: c.Token, Tags: c.Tags,
+			Stack: c.Stack, LogicalID: c.LogicalID, Type: c.Type, PhysicalID: c.PhysicalID, Attributes: c.Attributes, Token: c.Token, Tags: c.Tags, OldTags: c.OldTags,
 			Raw: c.Raw, OldRaw: c.OldRaw, Initiated: c.Initiated, Pause: c.Pause, Now: c.Now,
 		}
-		if err := first(props.decode(c.Raw, reflect.ValueOf(&typed.Properties).Elem())); err != nil {
+		problems := append(props.decode(c.Raw, reflect.ValueOf(&typed.Properties).Elem()), systemTags(s.Tags, c.Raw)...)
+		if err := first(problems); err != nil {
 			// What was accepted once must be possible to delete, whatever a later version makes of it.
 			if what != stepDelete {
 				return Result{}, "", err
@@ -224,7 +229,11 @@ func Define[P any](s Spec[P]) Type {
 		if what == stepUpdate {
 			_ = props.decode(c.OldRaw, reflect.ValueOf(&typed.Old).Elem()) // likewise
 			if s.Tags != "" {
-				props.addTags(s.Tags, reflect.ValueOf(&typed.Old).Elem(), c.Tags)
+				before := c.OldTags
+				if before == nil {
+					before = c.Tags
+				}
+				props.addTags(s.Tags, reflect.ValueOf(&typed.Old).Elem(), before)
 			}
 		}
 		if s.Tags != "" {
