@@ -384,7 +384,7 @@ func (n *Node) handler() (http.Handler, error) {
 	endpoint, err := api.New(api.Config{
 		Services: []api.Service{
 			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
-			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.CloudFormation(n.stacks),
+			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.IAM(n.identity), api.CloudFormation(n.stacks),
 		},
 		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,
 		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),
