@@ -102,7 +102,7 @@ const stackLinger = 5 * time.Second
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.gateway.ResourceTypes())
+	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes())
 }
 
 // checkMaster opens the first secret of every installation, the local root's
