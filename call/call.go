@@ -7,6 +7,7 @@ package call
 import (
 	"context"
 	"net/netip"
+	"strings"
 )
 
 // A Principal is who a call acts for. It is set before any operation runs.
@@ -15,6 +16,7 @@ type Principal struct {
 	ARN         string // as sts:GetCallerIdentity answers it
 	ID          string // unique id: the account id for root, AIDA…, AROA…:session
 	AccessKeyID string // the key that signed; empty for a service
+	Role        string // of a session of a role, the role's ARN
 	Service     string // service principal such as "apigateway.amazonaws.com"; empty for a person or role
 }
 
@@ -37,6 +39,7 @@ type Call struct {
 	Operation string // "IssueCertificate"
 	Principal Principal
 	Signing   Signing
+	Via       string     // service principal that calls for Principal, with its rights; empty: Principal itself does
 	Source    netip.Addr // the peer
 	UserAgent string
 	Host      string // Host header as received
@@ -63,6 +66,31 @@ func From(ctx context.Context) Call {
 func As(ctx context.Context, service string) context.Context {
 	c := From(ctx)
 	c.Principal = Principal{Account: c.Account, Service: service}
-	c.Signing = Internal
+	c.Signing, c.Via = Internal, ""
 	return With(ctx, c)
+}
+
+// CloudFormation is the service principal of stacks.
+const CloudFormation = "cloudformation.amazonaws.com"
+
+// Through returns a context for calls that a service of this node makes for
+// the principal of the call in ctx and with its rights, as a stack does for its
+// resources. No request can set it.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_forward_access_sessions.html
+func Through(ctx context.Context, service string) context.Context {
+	c := From(ctx)
+	c.Via = service
+	return With(ctx, c)
+}
+
+// SystemTag reports whether a tag key is one of AWS's own: it begins with
+// "aws:", in whatever case. Such tags do not count towards a resource's limit.
+func SystemTag(key string) bool {
+	return len(key) >= 4 && strings.EqualFold(key[:4], "aws:")
+}
+
+// MayTag reports whether the call may set or remove a tag with the key. All but
+// system tags are open to everybody; those of CloudFormation to CloudFormation.
+func (c Call) MayTag(key string) bool {
+	return !SystemTag(key) || c.Via == CloudFormation && strings.HasPrefix(key, "aws:cloudformation:")
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -46,6 +47,7 @@ type system struct {
 	acm     *acm.Client
 	pca     *acmpca.Client
 	gateway *apigatewayv2.Client
+	iam     *iam.Client
 	lambda  *lambda.Client
 	route53 *route53.Client
 	s3      *s3.Client
@@ -85,7 +87,7 @@ func (s *system) run() {
 	})
 	config := s.aws(n.Credentials().AccessKeyID, n.Credentials().SecretAccessKey)
 	s.acm, s.pca, s.gateway = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
-	s.lambda, s.route53, s.sts = lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
+	s.iam, s.lambda, s.route53, s.sts = iam.NewFromConfig(config), lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
 	s.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 

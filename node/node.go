@@ -25,6 +25,7 @@ import (
 	"countersign/service/gateway"
 	"countersign/service/identity"
 	"countersign/service/objects"
+	"countersign/service/stacks"
 	"countersign/service/zones"
 	"countersign/store"
 	"countersign/store/sqlite"
@@ -49,6 +50,8 @@ type Node struct {
 	zones        *zones.Service
 	functions    *functions.Service
 	gateway      *gateway.Service
+	stacks       *stacks.Service
+	endpoint     *api.Server
 	edge         *edge.Edge
 	names        *nameserver.Server
 	publisher    *publisher
@@ -371,6 +374,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
 			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
 			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
+			{Name: "run stack operations", Kinds: []string{stacks.KindOperation}, Run: n.stacks.Run},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
 		},
 	}
@@ -380,7 +384,7 @@ func (n *Node) handler() (http.Handler, error) {
 	endpoint, err := api.New(api.Config{
 		Services: []api.Service{
 			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
-			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity),
+			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.IAM(n.identity), api.CloudFormation(n.stacks),
 		},
 		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,
 		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),
@@ -389,7 +393,9 @@ func (n *Node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	crls := &crlHandler{alias: n.authority.CRLAlias, log: n.config.Logger.With("part", "crl"), next: endpoint}
+	n.endpoint = endpoint
+	callbacks := &callbackHandler{answer: n.stacks.Answer, log: n.config.Logger.With("part", "cloudformation"), next: endpoint}
+	crls := &crlHandler{alias: n.authority.CRLAlias, log: n.config.Logger.With("part", "crl"), next: callbacks}
 	return &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), next: crls}, nil
 }
 

@@ -25,6 +25,7 @@ import (
 	pcatypes "github.com/aws/aws-sdk-go-v2/service/acmpca/types"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	gwtypes "github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -48,6 +49,7 @@ type demo struct {
 	acm     *acm.Client
 	s3      *s3.Client
 	route53 *route53.Client
+	iam     *iam.Client
 	lambda  *lambda.Client
 	gateway *apigatewayv2.Client
 
@@ -119,7 +121,7 @@ func (d *demo) connect(n *node.Node) {
 	config := awsConfig(e.Endpoint, demoRegion, pair.AccessKeyID, pair.SecretAccessKey, "")
 	d.cacert = e.CACert
 	d.pca, d.acm, d.route53 = acmpca.NewFromConfig(config), acm.NewFromConfig(config), route53.NewFromConfig(config)
-	d.lambda, d.gateway = lambda.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
+	d.iam, d.lambda, d.gateway = iam.NewFromConfig(config), lambda.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
 	d.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 
@@ -348,9 +350,20 @@ func (d *demo) makeFunction(ctx context.Context) (string, error) {
 	if runtime.GOARCH == "arm64" {
 		architecture = lambdatypes.ArchitectureArm64
 	}
+	role, err := d.iam.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("echo"), AssumeRolePolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)})
+	if err != nil {
+		return "", err
+	}
+	_, err = d.iam.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{
+		RoleName: aws.String("echo"), PolicyArn: aws.String("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"),
+	})
+	if err != nil {
+		return "", err
+	}
 	out, err := d.lambda.CreateFunction(ctx, &lambda.CreateFunctionInput{
 		FunctionName: aws.String("echo"), Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
-		Role: aws.String("arn:aws:iam::" + accountOf(d.rootARN) + ":role/echo"), Code: &lambdatypes.FunctionCode{ZipFile: d.function},
+		Role: role.Role.Arn, Code: &lambdatypes.FunctionCode{ZipFile: d.function},
 		Architectures: []lambdatypes.Architecture{architecture}, Timeout: aws.Int32(5),
 	})
 	if err != nil {

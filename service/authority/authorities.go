@@ -116,7 +116,7 @@ func (s *Service) newRecord(ctx context.Context, in *acmpca.CreateCertificateAut
 			return nil, err
 		}
 	}
-	if r.Tags, err = parseTags(in.Tags); err != nil {
+	if r.Tags, err = parseTags(ctx, in.Tags); err != nil {
 		return nil, err
 	}
 	id, err := uuid.NewRandomFromReader(s.rand)

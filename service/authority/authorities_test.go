@@ -7,12 +7,15 @@ import (
 	"encoding/pem"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
+
+	"countersign/call"
 )
 
 func TestHierarchyFromNothingToALeaf(t *testing.T) {
@@ -518,6 +521,28 @@ func TestTags(t *testing.T) {
 		many = append(many, types.Tag{Key: aws.String(fmt.Sprint(i)), Value: aws.String("")})
 	}
 	wantError(t, tag(many...), "TooManyTagsException", "50")
+
+	// CloudFormation's tags are shown, do not count, and are CloudFormation's alone.
+	system := types.Tag{Key: aws.String("aws:cloudformation:stack-name"), Value: aws.String("s")}
+	wantError(t, tag(system), "InvalidTagException", "reserved")
+	user := ctx
+	ctx = call.Through(user, call.CloudFormation)
+	if err := tag(system); err != nil {
+		t.Fatal(err)
+	}
+	ctx = user
+	if err := tag(many[1:]...); err != nil {
+		t.Errorf("50 tags beside CloudFormation's: %v", err)
+	}
+	if got := list(); !strings.Contains(got, "aws:cloudformation:stack-name=s ") {
+		t.Errorf("CloudFormation's tag is not shown: %s", got)
+	}
+	untag := &acmpca.UntagCertificateAuthorityInput{CertificateAuthorityArn: &ca, Tags: []types.Tag{system}}
+	_, err := b.UntagCertificateAuthority(user, untag)
+	wantError(t, err, "InvalidTagException", "reserved")
+	if _, err := b.UntagCertificateAuthority(call.Through(user, call.CloudFormation), untag); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPermissions(t *testing.T) {

@@ -4,23 +4,24 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca/types"
+
+	"countersign/call"
 )
 
 const maxTags = 50
 
 // parseTags checks new tags and sorts them by key. The model has checked
 // lengths and characters already.
-func parseTags(in []types.Tag) ([]tag, error) {
+func parseTags(ctx context.Context, in []types.Tag) ([]tag, error) {
 	var tags []tag
 	for _, t := range in {
 		key := aws.ToString(t.Key)
-		if strings.HasPrefix(strings.ToLower(key), "aws:") {
-			return nil, invalidTag("the tag key %s is not valid: aws: is reserved for system use", key)
+		if err := mayTag(ctx, key); err != nil {
+			return nil, err
 		}
 		if slices.ContainsFunc(tags, func(have tag) bool { return have.Key == key }) {
 			return nil, invalidTag("the tag key %s is given more than once", key)
@@ -31,9 +32,27 @@ func parseTags(in []types.Tag) ([]tag, error) {
 	return tags, nil
 }
 
+// mayTag refuses keys that are AWS's own.
+func mayTag(ctx context.Context, key string) error {
+	if call.From(ctx).MayTag(key) {
+		return nil
+	}
+	return invalidTag("the tag key %s is not valid: aws: is reserved for system use", key)
+}
+
+// userTags is how many of the tags count.
+func userTags(tags []tag) (n int) {
+	for _, t := range tags {
+		if !call.SystemTag(t.Key) {
+			n++
+		}
+	}
+	return n
+}
+
 // TagCertificateAuthority adds tags, or gives those there are new values.
 func (s *Service) TagCertificateAuthority(ctx context.Context, in *acmpca.TagCertificateAuthorityInput) (*acmpca.TagCertificateAuthorityOutput, error) {
-	added, err := parseTags(in.Tags)
+	added, err := parseTags(ctx, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +65,7 @@ func (s *Service) TagCertificateAuthority(ctx context.Context, in *acmpca.TagCer
 		})
 		r.Tags = append(r.Tags, added...)
 		slices.SortFunc(r.Tags, func(a, b tag) int { return cmp.Compare(a.Key, b.Key) })
-		if len(r.Tags) > maxTags {
+		if userTags(r.Tags) > maxTags {
 			return &types.TooManyTagsException{Message: aws.String("certificate authority " + r.arn() + " would have more than 50 tags")}
 		}
 		return nil
@@ -56,6 +75,11 @@ func (s *Service) TagCertificateAuthority(ctx context.Context, in *acmpca.TagCer
 // UntagCertificateAuthority removes tags: one given with a value only if that
 // is its value. Tags that are not there are no error.
 func (s *Service) UntagCertificateAuthority(ctx context.Context, in *acmpca.UntagCertificateAuthorityInput) (*acmpca.UntagCertificateAuthorityOutput, error) {
+	for _, t := range in.Tags {
+		if err := mayTag(ctx, aws.ToString(t.Key)); err != nil {
+			return nil, err
+		}
+	}
 	return &acmpca.UntagCertificateAuthorityOutput{}, s.update(ctx, in.CertificateAuthorityArn, func(r *record) error {
 		if err := notDeleted(r); err != nil {
 			return err

@@ -57,7 +57,7 @@ func (s *Service) ImportCertificate(ctx context.Context, in *acm.ImportCertifica
 	}
 	now := s.now()
 	r := &record{ID: id.String(), Account: c.Account, Region: c.Region, Source: imported, State: issued, CreatedAt: now}
-	if r.Tags, err = parseTags(in.Tags); err != nil {
+	if r.Tags, err = parseTags(ctx, in.Tags); err != nil {
 		return nil, err
 	}
 	if err := s.put(r, p); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
+	"countersign/call"
 	"countersign/pki"
 )
 
@@ -375,8 +376,27 @@ func TestTags(t *testing.T) {
 	}
 	_, err := b.AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: many})
 	wantError(t, err, "TooManyTagsException", "50")
-	_, err = b.AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: []types.Tag{{Key: aws.String("aws:x")}}})
+	system := []types.Tag{{Key: aws.String("aws:cloudformation:stack-name"), Value: aws.String("s")}}
+	add := &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: system}
+	_, err = b.AddTagsToCertificate(ctx, add)
 	wantError(t, err, "InvalidTagException", "reserved")
+
+	// CloudFormation's tags are shown, do not count, and are CloudFormation's alone.
+	if _, err := b.AddTagsToCertificate(call.Through(ctx, call.CloudFormation), add); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: many[1:]}); err != nil {
+		t.Errorf("50 tags beside CloudFormation's: %v", err)
+	}
+	if got := list(); !strings.Contains(got, "aws:cloudformation:stack-name=s ") {
+		t.Errorf("CloudFormation's tag is not shown: %s", got)
+	}
+	remove := &acm.RemoveTagsFromCertificateInput{CertificateArn: &arn, Tags: system}
+	_, err = b.RemoveTagsFromCertificate(ctx, remove)
+	wantError(t, err, "InvalidTagException", "reserved")
+	if _, err := b.RemoveTagsFromCertificate(call.Through(ctx, call.CloudFormation), remove); err != nil {
+		t.Error(err)
+	}
 }
 
 // listClient lets the SDK's own paginator drive the method.

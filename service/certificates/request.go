@@ -126,7 +126,7 @@ func (s *Service) newRecord(ctx context.Context, in *acm.RequestCertificateInput
 		r.Exportable = o.Export == types.CertificateExportEnabled
 	}
 	var err error
-	if r.Tags, err = parseTags(in.Tags); err != nil {
+	if r.Tags, err = parseTags(ctx, in.Tags); err != nil {
 		return nil, err
 	}
 	if in.CertificateAuthorityArn != nil {

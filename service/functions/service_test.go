@@ -246,6 +246,18 @@ func TestLifeOfAFunction(t *testing.T) {
 	if _, err := l.UntagResource(l.ctx, &lambda.UntagResourceInput{Resource: aws.String(arnOf("fn")), TagKeys: []string{"a", "zz"}}); err != nil {
 		t.Fatal(err)
 	}
+	system := &lambda.TagResourceInput{Resource: aws.String(arnOf("fn")), Tags: map[string]string{"aws:cloudformation:stack-name": "s"}}
+	_, err = l.TagResource(l.ctx, system)
+	wantError(t, "a system tag", err, "InvalidParameterValueException", "reserved")
+	if _, err := l.TagResource(call.Through(l.ctx, call.CloudFormation), system); err != nil {
+		t.Fatal(err)
+	}
+	untag := &lambda.UntagResourceInput{Resource: aws.String(arnOf("fn")), TagKeys: []string{"aws:cloudformation:stack-name"}}
+	_, err = l.UntagResource(l.ctx, untag)
+	wantError(t, "a system tag", err, "InvalidParameterValueException", "reserved")
+	if _, err := l.UntagResource(call.Through(l.ctx, call.CloudFormation), untag); err != nil {
+		t.Fatal(err)
+	}
 	tags, err := l.ListTags(l.ctx, &lambda.ListTagsInput{Resource: aws.String(arnOf("fn"))})
 	if err != nil || len(tags.Tags) != 1 || tags.Tags["team"] != "x" {
 		t.Errorf("tags %v %+v", err, tags)

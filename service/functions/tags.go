@@ -4,24 +4,43 @@ import (
 	"context"
 
 	"countersign/arn"
+	"countersign/call"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
-// checkTags holds tags to the rules that all of AWS has.
-func checkTags(tags map[string]string) error {
-	if len(tags) > 50 {
-		return invalid("A function can have 50 tags, and %d were given", len(tags))
-	}
+const maxTags = 50
+
+// checkTags holds the tags that a call gives to the rules that all of AWS has.
+func checkTags(ctx context.Context, tags map[string]string) error {
+	c := call.From(ctx)
 	for k, v := range tags {
 		switch {
 		case len(k) == 0 || len([]rune(k)) > 128 || len([]rune(v)) > 256:
 			return invalid("Tag %.140q: a key has 1 to 128 characters and a value at most 256", k)
-		case len(k) >= 4 && (k[:4] == "aws:" || k[:4] == "AWS:"):
-			return invalid("Tag %q: keys that begin with aws: are reserved", k)
+		case !c.MayTag(k):
+			return reserved(k)
 		}
+	}
+	return nil
+}
+
+func reserved(key string) error {
+	return invalid("Tag %q: keys that begin with aws: are reserved", key)
+}
+
+// countTags bounds how many tags a function has. System tags do not count.
+func countTags(tags map[string]string) error {
+	n := 0
+	for k := range tags {
+		if !call.SystemTag(k) {
+			n++
+		}
+	}
+	if n > maxTags {
+		return invalid("A function can have %d tags, and %d were given", maxTags, n)
 	}
 	return nil
 }
@@ -40,6 +59,9 @@ func (s *Service) TagResource(ctx context.Context, in *lambda.TagResourceInput) 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
+	}
 	_, err = s.change(ctx, ref, func(f *function, _ *store.Batch) error {
 		if f.Tags == nil {
 			f.Tags = make(map[string]string)
@@ -47,7 +69,7 @@ func (s *Service) TagResource(ctx context.Context, in *lambda.TagResourceInput) 
 		for k, v := range in.Tags {
 			f.Tags[k] = v
 		}
-		return checkTags(f.Tags)
+		return countTags(f.Tags)
 	})
 	if err != nil {
 		return nil, err
@@ -60,6 +82,12 @@ func (s *Service) UntagResource(ctx context.Context, in *lambda.UntagResourceInp
 	ref, err := tagged(ctx, aws.ToString(in.Resource))
 	if err != nil {
 		return nil, err
+	}
+	c := call.From(ctx)
+	for _, k := range in.TagKeys {
+		if !c.MayTag(k) {
+			return nil, reserved(k)
+		}
 	}
 	_, err = s.change(ctx, ref, func(f *function, _ *store.Batch) error {
 		for _, k := range in.TagKeys {

@@ -99,7 +99,7 @@ func (s *Service) CreateBucket(ctx context.Context, in *s3.CreateBucketInput) (*
 	if err := checkOwnership(ownership); err != nil {
 		return nil, err
 	}
-	kept, err := readTags(tags, maxBucketTags)
+	kept, err := readTags(tags, maxBucketTags, func(t tag) bool { return call.From(ctx).MayTag(t.Key) })
 	if err != nil {
 		return nil, err
 	}

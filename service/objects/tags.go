@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"countersign/call"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,9 +23,16 @@ const (
 	maxTagValue   = 256
 )
 
-// readTags checks a tag set.
-func readTags(in []types.Tag, most int) ([]tag, error) {
-	if len(in) > most {
+// readTags checks a tag set. System tags do not count, and may be in it where
+// system, which may be nil, says so.
+func readTags(in []types.Tag, most int, system func(tag) bool) ([]tag, error) {
+	users := 0
+	for _, t := range in {
+		if !call.SystemTag(aws.ToString(t.Key)) {
+			users++
+		}
+	}
+	if users > most {
 		what := "Object"
 		if most == maxBucketTags {
 			what = "Bucket"
@@ -39,7 +48,7 @@ func readTags(in []types.Tag, most int) ([]tag, error) {
 			return nil, refuse(400, "InvalidTag", "The TagKey you have provided is invalid").field("TagKey", k)
 		case utf8.RuneCountInString(v) > maxTagValue || !utf8.ValidString(v):
 			return nil, refuse(400, "InvalidTag", "The TagValue you have provided is invalid").field("TagKey", k).field("TagValue", v)
-		case strings.HasPrefix(k, "aws:"):
+		case call.SystemTag(k) && (system == nil || !system(tag{k, v})):
 			return nil, refuse(400, "InvalidTag", "System tags cannot be added/updated by requester").field("TagKey", k)
 		case seen[k]:
 			return nil, refuse(400, "InvalidTag", "Cannot provide multiple Tags with the same key").field("TagKey", k)
@@ -71,7 +80,7 @@ func parseTagging(header *string) ([]tag, error) {
 		seen[name] = true
 		set = append(set, types.Tag{Key: &name, Value: &value})
 	}
-	return readTags(set, maxObjectTags)
+	return readTags(set, maxObjectTags, nil)
 }
 
 func showTags(tags []tag) []types.Tag {
@@ -87,13 +96,14 @@ func (s *Service) PutBucketTagging(ctx context.Context, in *s3.PutBucketTaggingI
 	if in.Tagging == nil {
 		return nil, malformedXML()
 	}
-	tags, err := readTags(in.Tagging.TagSet, maxBucketTags)
-	if err != nil {
-		return nil, err
-	}
-	err = s.configure(ctx, in.Bucket, in.ExpectedBucketOwner, func(bk *bucket) error {
-		bk.Tags = tags
-		return nil
+	c := call.From(ctx)
+	err := s.configure(ctx, in.Bucket, in.ExpectedBucketOwner, func(bk *bucket) error {
+		// A set that takes over the bucket's system tags as they are does not change them.
+		tags, err := readTags(in.Tagging.TagSet, maxBucketTags, func(t tag) bool { return c.MayTag(t.Key) || slices.Contains(bk.Tags, t) })
+		if err != nil {
+			return err
+		}
+		return bk.retag(ctx, tags)
 	})
 	return &s3.PutBucketTaggingOutput{}, err
 }
@@ -112,11 +122,21 @@ func (s *Service) GetBucketTagging(ctx context.Context, in *s3.GetBucketTaggingI
 
 // DeleteBucketTagging takes a bucket's tags away.
 func (s *Service) DeleteBucketTagging(ctx context.Context, in *s3.DeleteBucketTaggingInput) (*s3.DeleteBucketTaggingOutput, error) {
-	err := s.configure(ctx, in.Bucket, in.ExpectedBucketOwner, func(bk *bucket) error {
-		bk.Tags = nil
-		return nil
-	})
+	err := s.configure(ctx, in.Bucket, in.ExpectedBucketOwner, func(bk *bucket) error { return bk.retag(ctx, nil) })
 	return &s3.DeleteBucketTaggingOutput{}, err
+}
+
+// retag gives the bucket other tags. Its system tags go with CloudFormation only.
+func (bk *bucket) retag(ctx context.Context, tags []tag) error {
+	c := call.From(ctx)
+	for _, t := range bk.Tags {
+		kept := slices.ContainsFunc(tags, func(n tag) bool { return n.Key == t.Key })
+		if !kept && !c.MayTag(t.Key) {
+			return refuse(400, "InvalidTag", "System Tags cannot be removed by requester").field("TagKey", t.Key)
+		}
+	}
+	bk.Tags = tags
+	return nil
 }
 
 // GetObjectTagging shows a version's tags; an empty set when it has none.
@@ -137,7 +157,7 @@ func (s *Service) PutObjectTagging(ctx context.Context, in *s3.PutObjectTaggingI
 	if in.Tagging == nil {
 		return nil, malformedXML()
 	}
-	tags, err := readTags(in.Tagging.TagSet, maxObjectTags)
+	tags, err := readTags(in.Tagging.TagSet, maxObjectTags, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,51 @@
 package objects
 
 import (
+	"context"
 	"testing"
+
+	"countersign/call"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
+
+func TestSystemTags(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.bucketOf("alpha", "")
+	user, stack := w.ctx(), call.Through(w.ctx(), call.CloudFormation)
+	put := func(ctx context.Context, pairs ...string) error {
+		in := &s3.PutBucketTaggingInput{Bucket: &b, Tagging: &types.Tagging{}}
+		for i := 0; i < len(pairs); i += 2 {
+			in.Tagging.TagSet = append(in.Tagging.TagSet, types.Tag{Key: &pairs[i], Value: &pairs[i+1]})
+		}
+		_, err := w.PutBucketTagging(ctx, in)
+		return err
+	}
+	const name = "aws:cloudformation:stack-name"
+	says(t, put(user, name, "s"), 400, "InvalidTag", "System tags cannot be added/updated by requester")
+	if err := put(stack, name, "s", "a", "1"); err != nil {
+		t.Fatal(err)
+	}
+	says(t, put(user, name, "other"), 400, "InvalidTag", "System tags cannot be added/updated by requester")
+	says(t, put(user, "a", "2"), 400, "InvalidTag", "System Tags cannot be removed by requester")
+	_, err := w.DeleteBucketTagging(user, &s3.DeleteBucketTaggingInput{Bucket: &b})
+	says(t, err, 400, "InvalidTag", "System Tags cannot be removed by requester")
+	if err := put(user, name, "s", "a", "2"); err != nil {
+		t.Errorf("a set with the system tags as they are: %v", err)
+	}
+	got, err := w.GetBucketTagging(user, &s3.GetBucketTaggingInput{Bucket: &b})
+	if err != nil || len(got.TagSet) != 2 || *got.TagSet[0].Value != "s" || *got.TagSet[1].Value != "2" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	_, err = w.PutObjectTagging(stack, &s3.PutObjectTaggingInput{Bucket: &b, Key: aws.String("k"), Tagging: &types.Tagging{TagSet: got.TagSet}})
+	refused(t, err, 400, "InvalidTag") // stacks have no objects
+	if err := put(stack, "a", "3"); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestTags(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"countersign/call"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +30,16 @@ func (s *Service) ChangeTagsForResource(ctx context.Context, in *route53.ChangeT
 	if len(in.AddTags) == 0 && len(in.RemoveTagKeys) == 0 {
 		return nil, invalidInput("Pass tags to add or keys to remove")
 	}
+	c := call.From(ctx)
+	keys := slices.Clone(in.RemoveTagKeys)
+	for _, t := range in.AddTags {
+		keys = append(keys, aws.ToString(t.Key))
+	}
+	for _, k := range keys {
+		if !c.MayTag(k) {
+			return nil, invalidInput("The tag key %s is not valid: aws: is reserved for system use", k)
+		}
+	}
 	_, err := s.editZone(ctx, aws.ToString(in.ResourceId), func(z *zone, _ *store.Batch) error {
 		if z.Tags == nil {
 			z.Tags = map[string]string{}
@@ -39,7 +50,13 @@ func (s *Service) ChangeTagsForResource(ctx context.Context, in *route53.ChangeT
 		for _, t := range in.AddTags {
 			z.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 		}
-		if len(z.Tags) > maxTags {
+		users := 0
+		for k := range z.Tags {
+			if !call.SystemTag(k) {
+				users++
+			}
+		}
+		if users > maxTags {
 			return invalidInput("A hosted zone has at most %d tags", maxTags)
 		}
 		return nil

@@ -287,6 +287,14 @@ func TestListByNameAndTags(t *testing.T) {
 	id := bareID(ids["b.org"], "hostedzone")
 	must(s.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone", AddTags: []types.Tag{{Key: aws.String("a"), Value: aws.String("1")}, {Key: aws.String("b"), Value: aws.String("2")}}}))(t)
 	must(s.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone", RemoveTagKeys: []string{"a"}}))(t)
+	system := &route53.ChangeTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone", AddTags: []types.Tag{{Key: aws.String("aws:cloudformation:stack-name"), Value: aws.String("s")}}}
+	_, err := s.ChangeTagsForResource(ctx, system)
+	wantError(t, err, "InvalidInput", "reserved")
+	stack := call.Through(ctx, call.CloudFormation)
+	must(s.ChangeTagsForResource(stack, system))(t)
+	_, err = s.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone", RemoveTagKeys: []string{"aws:cloudformation:stack-name"}})
+	wantError(t, err, "InvalidInput", "reserved")
+	must(s.ChangeTagsForResource(stack, &route53.ChangeTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone", RemoveTagKeys: []string{"aws:cloudformation:stack-name"}}))(t)
 	if got := must(s.ListTagsForResource(ctx, &route53.ListTagsForResourceInput{ResourceId: &id, ResourceType: "hostedzone"}))(t).ResourceTagSet.Tags; len(got) != 1 || *got[0].Key != "b" {
 		t.Errorf("tags %+v", got)
 	}
@@ -363,7 +371,7 @@ func FuzzValue(f *testing.F) {
 		if !recordTypes[kind] || checkValue("a.example.com.", kind, value) != "" {
 			return
 		}
-		if _, err := resource("a.example.com.", kind, value); err != nil {
+		if _, err := parseValue("a.example.com.", kind, value); err != nil {
 			t.Errorf("%s %q was accepted and cannot be served: %v", kind, value, err)
 		}
 	})

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"countersign/service/stacks/template"
 )
 
 // Unknown stands in properties for a value that will be known when another
 // resource has been made. It fits everywhere.
-type Unknown struct{}
+type Unknown = template.Unknown
 
 // A schema is how the properties of a struct are read.
 type schema struct {
@@ -111,7 +113,7 @@ func (s *schema) field(name string) *property {
 
 // decode reads raw into the struct v.
 func (s *schema) decode(raw map[string]any, v reflect.Value) []Problem {
-	d := decoder{}
+	d := decoder{known: s.known}
 	d.structure(s, raw, v)
 	return d.problems
 }
@@ -119,6 +121,7 @@ func (s *schema) decode(raw map[string]any, v reflect.Value) []Problem {
 // A decoder collects what is wrong; path is where it is.
 type decoder struct {
 	path     []string
+	known    []string // see Spec.Known
 	problems []Problem
 }
 
@@ -138,7 +141,7 @@ func (d *decoder) structure(s *schema, raw map[string]any, v reflect.Value) {
 				v.Field(s.rest).Set(reflect.ValueOf(map[string]any{}))
 			}
 			v.Field(s.rest).Interface().(map[string]any)[name] = raw[name]
-		case slices.Contains(s.known, name):
+		case slices.Contains(d.known, d.place()):
 			d.problem("Property %s is not built in this version of Countersign; leave it out", name)
 		default:
 			d.problem("Encountered unsupported property %s", name)
@@ -243,6 +246,17 @@ func (d *decoder) value(raw any, v reflect.Value) {
 	}
 }
 
+// place is the path without the numbers of lists, joined by dots.
+func (d *decoder) place() string {
+	var names []string
+	for _, p := range d.path {
+		if _, err := strconv.Atoi(p); err != nil {
+			names = append(names, p)
+		}
+	}
+	return strings.Join(names, ".")
+}
+
 // last is the name that a message calls the place by: the last one that is no number.
 func (d *decoder) last() string {
 	for _, p := range slices.Backward(d.path) {
@@ -264,53 +278,6 @@ func Text(v any) (string, bool) {
 		return strconv.FormatBool(v), true
 	}
 	return "", false
-}
-
-// addTags adds tags to the property of v: those that it has already win.
-func (s *schema) addTags(name string, v reflect.Value, tags map[string]string) {
-	f := v.Field(s.field(name).index)
-	if f.Kind() == reflect.Map {
-		out := reflect.MakeMap(f.Type())
-		for k, t := range tags {
-			out.SetMapIndex(reflect.ValueOf(k), reflect.ValueOf(t))
-		}
-		for it := f.MapRange(); it.Next(); {
-			out.SetMapIndex(it.Key(), it.Value())
-		}
-		f.Set(out)
-		return
-	}
-	have := map[string]bool{}
-	for i := range f.Len() {
-		have[text(f.Index(i).FieldByName("Key"))] = true
-	}
-	for _, k := range sorted(tags) {
-		if have[k] {
-			continue
-		}
-		e := reflect.New(f.Type().Elem()).Elem()
-		setText(e.FieldByName("Key"), k)
-		setText(e.FieldByName("Value"), tags[k])
-		f.Set(reflect.Append(f, e))
-	}
-}
-
-func text(v reflect.Value) string {
-	if v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return ""
-		}
-		v = v.Elem()
-	}
-	return v.String()
-}
-
-func setText(v reflect.Value, s string) {
-	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.ValueOf(&s).Convert(v.Type()))
-		return
-	}
-	v.SetString(s)
 }
 
 func sorted[V any](m map[string]V) []string {
