@@ -25,8 +25,6 @@ import (
 	"countersign/service/gateway"
 	"countersign/service/identity"
 	"countersign/service/objects"
-	"countersign/service/stacks"
-	"countersign/service/stacks/resource"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -88,21 +86,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
-	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
-		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
-		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
-	})
-	return err
-}
-
-// stackLinger bounds how long a call that began a stack operation waits for it.
-const stackLinger = 5 * time.Second
-
-// resourceTypes are what stacks can be made of.
-func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes())
+	return n.buildStacks(sealer)
 }
 
 // checkMaster opens the first secret of every installation, the local root's
