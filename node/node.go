@@ -375,6 +375,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
 			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
 			{Name: "run stack operations", Kinds: []string{stacks.KindOperation}, Run: n.stacks.Run},
+			{Name: "expire objects", Run: n.objects.ExpireObjects},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
 		},
 	}
