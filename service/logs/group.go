@@ -164,7 +164,7 @@ func (s *Service) CreateLogGroup(ctx context.Context, in *cloudwatchlogs.CreateL
 	case aws.ToBool(in.DeletionProtectionEnabled):
 		return nil, notBuilt("deletionProtectionEnabled")
 	}
-	if err := checkTags(nil, in.Tags); err != nil {
+	if err := checkTags(ctx, nil, in.Tags); err != nil {
 		return nil, err
 	}
 	former, err := s.lookUp(ctx, name)
