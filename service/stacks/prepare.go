@@ -239,7 +239,10 @@ func (s *Service) load(ctx context.Context, t *target, k *stack, at func(path ..
 		return nil, templateError(err)
 	}
 	if !recorded {
-		t.Arguments = fetched
+		t.Arguments, t.Values = fetched, map[string]string{}
+		for name, a := range arguments {
+			t.Values[name] = a.Text
+		}
 	}
 	bound, err := tmpl.Bind(template.Scope{
 		Account: k.Account, Region: k.Region, Partition: arn.Partition(k.Region), URLSuffix: suffix(k.Region), StackID: k.arn(), StackName: k.Name, Arguments: arguments,
@@ -295,12 +298,14 @@ func given(list []types.Parameter, before *target) (map[string]string, error) {
 		case aws.ToBool(p.UsePreviousValue) && p.ParameterValue != nil:
 			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true and non empty value for a parameter", key)
 		case aws.ToBool(p.UsePreviousValue):
-			if before == nil {
+			v, had := "", false
+			if before != nil {
+				v, had = before.Values[key]
+			}
+			if !had {
 				return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", key)
 			}
-			if v, ok := before.Given[key]; ok {
-				out[key] = v
-			} // else the previous template's default, which is the template's still
+			out[key] = v
 		case p.ParameterValue == nil:
 			return nil, invalid("Invalid value for parameter %s: a ParameterValue or UsePreviousValue is needed", key)
 		default:
