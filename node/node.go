@@ -229,8 +229,13 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 		return err
 	}
 	n.names = nameserver.New(nameserver.Config{Addresses: addresses, EndpointAddresses: endpoint, Logger: c.Logger.With("part", "nameserver")})
+	revocations := n.edge.Revocations()
+	if c.LeaveRevocation {
+		revocations = edge.NewRevocations() // that nobody looks at
+		c.Logger.Warn("the gateway admits clients whose certificate was revoked; only authorizers refuse them (--leave-revocation)")
+	}
 	n.publisher = &publisher{
-		store: n.store, authority: n.authority, revocations: n.edge.Revocations(), log: c.Logger.With("part", "publisher"),
+		store: n.store, authority: n.authority, revocations: revocations, log: c.Logger.With("part", "publisher"),
 		feeds: []*feed{
 			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
