@@ -31,8 +31,6 @@ const (
 // mask stands for the value of a NoEcho parameter.
 const mask = "****"
 
-const transformSAM = "AWS::Serverless-2016-10-31"
-
 // A wish is what a caller wants a stack to be.
 type wish struct {
 	body, url    *string
@@ -196,10 +194,10 @@ func (s *Service) process(ctx context.Context, t *target, k *stack) (*prepared, 
 	transformed := false
 	for _, name := range t.Transforms {
 		switch name {
-		case transformSAM:
+		case sam.Name:
 			out, err := sam.Transform(t.Processed, sam.Input{Parameters: t.Given, Region: k.Region, Partition: arn.Partition(k.Region)})
 			if err != nil {
-				return nil, &transformError{invalid("Transform %s failed with: %s", transformSAM, message(err))}
+				return nil, &transformError{invalid("Transform %s failed with: %s", sam.Name, message(err))}
 			}
 			t.Processed, transformed = out, true
 		case "AWS::LanguageExtensions": // a matter of the language
@@ -374,7 +372,7 @@ func (s *Service) checkCapabilities(p *prepared, direct bool) error {
 			missing = append(missing, c)
 		}
 	}
-	if direct && slices.Contains(p.target.Transforms, transformSAM) && !has("CAPABILITY_AUTO_EXPAND") {
+	if direct && slices.Contains(p.target.Transforms, sam.Name) && !has("CAPABILITY_AUTO_EXPAND") {
 		missing = append(missing, "CAPABILITY_AUTO_EXPAND")
 	}
 	if len(missing) > 0 {
