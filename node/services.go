@@ -24,7 +24,9 @@ import (
 	"countersign/service/functions/runner"
 	"countersign/service/gateway"
 	"countersign/service/identity"
+	"countersign/service/logs"
 	"countersign/service/objects"
+	"countersign/service/secrets"
 	"countersign/service/stacks"
 	"countersign/service/stacks/resource"
 	"countersign/service/zones"
@@ -88,9 +90,19 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
+	// Calls that services make for their callers are asked about as those over the wire are.
+	gate := func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) }
+	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: gate, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	n.logs, err = logs.New(logs.Config{Store: n.store, Functions: n.functions, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
 	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
+		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Values: n.secrets, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
+		Gate:   gate,
 		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
 		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
 	})
@@ -102,7 +114,8 @@ const stackLinger = 5 * time.Second
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes())
+	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(),
+		n.secrets.ResourceTypes(), n.logs.ResourceTypes())
 }
 
 // checkMaster opens the first secret of every installation, the local root's

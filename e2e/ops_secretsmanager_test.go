@@ -1,0 +1,187 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"countersign/keys"
+	"countersign/node"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+)
+
+// Every operation of Secrets Manager that is built, and its most important refusals.
+func TestSecretsManager(t *testing.T) {
+	t.Parallel()
+	start(t).parts(map[string]func(*system){
+		"values":   secretValues,
+		"deletion": secretDeletion,
+		"settings": secretSettings,
+	})
+}
+
+func secretValues(s *system) {
+	t, ctx := s.t, context.Background()
+	id := aws.String("values/db")
+	made := must(s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String(`{"user":"ä <b>"}`)}))(t)
+	if !strings.HasPrefix(*made.ARN, "arn:aws:secretsmanager:"+region+":"+account+":secret:values/db-") {
+		t.Errorf("ARN %s", *made.ARN)
+	}
+	got := must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: made.ARN}))(t)
+	same(t, "value", *got.SecretString, `{"user":"ä <b>"}`)
+	same(t, "version", *got.VersionId, *made.VersionId)
+	if since := time.Since(*got.CreatedDate); since < -time.Minute || since > time.Minute {
+		t.Errorf("created at %v", got.CreatedDate)
+	}
+	_, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id})
+	var exists *smtypes.ResourceExistsException
+	if !errors.As(err, &exists) || exists.ErrorMessage() != "The operation failed because the secret values/db already exists." {
+		t.Errorf("create again: %v", err)
+	}
+	binary := []byte{0, 0xff, 'x'}
+	put := must(s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: id, SecretBinary: binary, VersionStages: []string{"AWSPENDING"}}))(t)
+	got = must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: id, VersionStage: aws.String("AWSPENDING")}))(t)
+	same(t, "binary value", string(got.SecretBinary), string(binary))
+	must(s.secrets.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: id, VersionStage: aws.String("AWSCURRENT"), MoveToVersionId: put.VersionId, RemoveFromVersionId: made.VersionId,
+	}))(t)
+	must(s.secrets.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: id, SecretString: aws.String("third"), Description: aws.String("about")}))(t)
+	described := must(s.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: id}))(t)
+	same(t, "description", *described.Description, "about")
+	same(t, "versions with labels", len(described.VersionIdsToStages), 2)
+	versions := must(s.secrets.ListSecretVersionIds(ctx, &secretsmanager.ListSecretVersionIdsInput{SecretId: id, IncludeDeprecated: aws.Bool(true)}))(t).Versions
+	same(t, "versions", len(versions), 3)
+	batch := must(s.secrets.BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: []string{*id, "values/absent"}}))(t)
+	if len(batch.SecretValues) != 1 || *batch.SecretValues[0].SecretString != "third" || len(batch.Errors) != 1 || *batch.Errors[0].ErrorCode != "ResourceNotFoundException" {
+		t.Errorf("batch: %+v %+v", batch.SecretValues, batch.Errors)
+	}
+	_, err = s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("values/absent")})
+	var absent *smtypes.ResourceNotFoundException
+	if !errors.As(err, &absent) || absent.ErrorMessage() != "Secrets Manager can't find the specified secret." {
+		t.Errorf("an absent secret: %v", err)
+	}
+	password := *must(s.secrets.GetRandomPassword(ctx, &secretsmanager.GetRandomPasswordInput{PasswordLength: aws.Int64(20), ExcludePunctuation: aws.Bool(true)}))(t).RandomPassword
+	if len(password) != 20 || strings.ContainsAny(password, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ") {
+		t.Errorf("password %q", password)
+	}
+}
+
+func secretDeletion(s *system) {
+	t, ctx := s.t, context.Background()
+	id := aws.String("deletion/one")
+	must(s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String("x")}))(t)
+	out := must(s.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)}))(t)
+	if days := out.DeletionDate.Sub(s.clock.now()).Hours() / 24; days < 6.99 || days > 7.01 {
+		t.Errorf("deleted in %v days", days)
+	}
+	_, err := s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: id})
+	wantCode(t, err, "InvalidRequestException")
+	must(s.secrets.RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: id}))(t)
+	must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: id}))(t)
+	must(s.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)}))(t)
+	_, err = s.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: id})
+	wantCode(t, err, "ResourceNotFoundException")
+}
+
+func secretSettings(s *system) {
+	t, ctx := s.t, context.Background()
+	id := aws.String("settings/one")
+	tag := func(k, v string) smtypes.Tag { return smtypes.Tag{Key: &k, Value: &v} }
+	must(s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, Tags: []smtypes.Tag{tag("a", "1")}}))(t)
+	must(s.secrets.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: id, Tags: []smtypes.Tag{tag("settings", "mine")}}))(t)
+	must(s.secrets.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: id, TagKeys: []string{"a"}}))(t)
+	list := must(s.secrets.ListSecrets(ctx, &secretsmanager.ListSecretsInput{Filters: []smtypes.Filter{{Key: smtypes.FilterNameStringTypeTagKey, Values: []string{"settings"}}}}))(t).SecretList
+	if len(list) != 1 || *list[0].Name != *id || len(list[0].Tags) != 1 || *list[0].Tags[0].Value != "mine" {
+		t.Errorf("listed: %+v", list)
+	}
+	policy := aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}`)
+	same(t, "the policy passes", must(s.secrets.ValidateResourcePolicy(ctx, &secretsmanager.ValidateResourcePolicyInput{ResourcePolicy: policy}))(t).PolicyValidationPassed, true)
+	must(s.secrets.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: id, ResourcePolicy: policy, BlockPublicPolicy: aws.Bool(true)}))(t)
+	same(t, "policy", *must(s.secrets.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: id}))(t).ResourcePolicy, *policy)
+	must(s.secrets.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: id}))(t)
+	_, err := s.secrets.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{SecretId: id, ResourcePolicy: aws.String("{}")})
+	wantCode(t, err, "MalformedPolicyDocumentException")
+	for what, call := range map[string]func() error{
+		"secretsmanager RotateSecret is not built": func() error {
+			_, err := s.secrets.RotateSecret(ctx, &secretsmanager.RotateSecretInput{SecretId: id})
+			return err
+		},
+		"secretsmanager ReplicateSecretToRegions is not built": func() error {
+			_, err := s.secrets.ReplicateSecretToRegions(ctx, &secretsmanager.ReplicateSecretToRegionsInput{SecretId: id, AddReplicaRegions: []smtypes.ReplicaRegionType{{Region: aws.String("us-east-1")}}})
+			return err
+		},
+	} {
+		err := call()
+		wantCode(t, err, "NotImplementedException")
+		if !strings.Contains(err.Error(), what) {
+			t.Errorf("%v does not say %q", err, what)
+		}
+	}
+}
+
+// What was acknowledged survives kill -9, opens with the master key it was sealed
+// with, and with no other.
+func TestSecretsSurviveKill(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	v := newVictim(t)
+	clients := func() (*secretsmanager.Client, *ssm.Client, func()) {
+		transport := &http.Transport{}
+		config := awsConfig("http://"+v.Listen, v.ID, v.Secret)
+		config.HTTPClient = &http.Client{Transport: transport}
+		return secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config), transport.CloseIdleConnections
+	}
+	v.start(t)
+	sm, params, done := clients()
+	const value = "an unmistakable value"
+	must(sm.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("s"), SecretString: aws.String(value)}))(t)
+	must(params.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/p"), Value: aws.String(value), Type: "SecureString"}))(t)
+	v.kill(t)
+	done()
+
+	v.start(t)
+	sm, params, done = clients()
+	same(t, "secret", *must(sm.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String("s")}))(t).SecretString, value)
+	same(t, "parameter", *must(params.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/p"), WithDecryption: aws.Bool(true)}))(t).Parameter.Value, value)
+	v.kill(t)
+	done()
+
+	// Nothing on disk shows the value.
+	err := filepath.WalkDir(v.Data, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if strings.Contains(string(must(os.ReadFile(path))(t)), value) {
+			t.Errorf("%s holds the value", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := keys.NewMaster(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := node.Start(ctx, node.Config{
+		Data: v.Data, Listen: "127.0.0.1:0", GatewayListen: "127.0.0.1:0", DNSListen: "127.0.0.1:0", RootAccessKeyID: v.ID, RootSecretAccessKey: v.Secret,
+		MasterKey: other, Now: time.Now, Rand: rand.Reader, Logger: logger(t),
+	})
+	if err == nil {
+		n.Close()
+		t.Error("the node starts with another master key")
+	} else if !strings.Contains(err.Error(), "master key") || errors.As(err, new(smithy.APIError)) {
+		t.Errorf("with another master key: %v", err)
+	}
+}
