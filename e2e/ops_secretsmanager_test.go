@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -15,6 +16,9 @@ import (
 	"countersign/node"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -184,4 +188,99 @@ func TestSecretsSurviveKill(t *testing.T) {
 	} else if !strings.Contains(err.Error(), "master key") || errors.As(err, new(smithy.APIError)) {
 		t.Errorf("with another master key: %v", err)
 	}
+}
+
+// A stack makes secrets, parameters and log groups, and its templates refer to values of them.
+func TestSecretsInStacks(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	ctx := context.Background()
+	stacks := cloudformation.NewFromConfig(s.aws(s.node.Credentials().AccessKeyID, s.node.Credentials().SecretAccessKey))
+	must(s.ssm.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/stacks/color"), Value: aws.String("blue"), Type: "String"}))(t)
+	must(s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("stacks/db"), SecretString: aws.String(`{"user":"admin","port":5432}`)}))(t)
+	template := `
+Parameters:
+  Days: {Type: Number, Default: 7}
+Resources:
+  Password:
+    Type: AWS::SecretsManager::Secret
+    Properties:
+      GenerateSecretString: {SecretStringTemplate: '{"user":"{{resolve:secretsmanager:stacks/db:SecretString:user}}"}', GenerateStringKey: password, PasswordLength: 24}
+      Tags: [{Key: team, Value: a}]
+  Readers:
+    Type: AWS::SecretsManager::ResourcePolicy
+    Properties:
+      SecretId: !Ref Password
+      ResourcePolicy:
+        Version: 2012-10-17
+        Statement: [{Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: secretsmanager:GetSecretValue, Resource: '*'}]
+  Url:
+    Type: AWS::SSM::Parameter
+    Properties: {Name: /stacks/url, Type: String, Value: 'https://{{resolve:ssm:/stacks/color}}.example:{{resolve:secretsmanager:stacks/db:SecretString:port}}/'}
+  Log:
+    Type: AWS::Logs::LogGroup
+    Properties: {RetentionInDays: !Ref Days}
+Outputs:
+  Secret: {Value: !Ref Password}
+  Url: {Value: !GetAtt Url.Value}
+  Log: {Value: !GetAtt Log.Arn}
+`
+	name := aws.String("secrets")
+	must(stacks.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: name, TemplateBody: &template, Tags: []cfntypes.Tag{{Key: aws.String("owner"), Value: aws.String("me")}}}))(t)
+	state := func(in string) map[string]string {
+		t.Helper()
+		for range 500 {
+			out := must(stacks.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: name}))(t).Stacks[0]
+			switch status := string(out.StackStatus); {
+			case status == in:
+				outputs := map[string]string{}
+				for _, o := range out.Outputs {
+					outputs[*o.OutputKey] = *o.OutputValue
+				}
+				return outputs
+			case !strings.HasSuffix(status, "IN_PROGRESS"):
+				for _, e := range must(stacks.DescribeStackEvents(ctx, &cloudformation.DescribeStackEventsInput{StackName: name}))(t).StackEvents {
+					t.Logf("%s %s %s", *e.LogicalResourceId, e.ResourceStatus, aws.ToString(e.ResourceStatusReason))
+				}
+				t.Fatalf("the stack is %s", status)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Fatal("the stack does not come to an end")
+		return nil
+	}
+	outputs := state("CREATE_COMPLETE")
+	same(t, "a parameter made of references", outputs["Url"], "https://blue.example:5432/")
+	same(t, "the parameter", *must(s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/stacks/url")}))(t).Parameter.Value, outputs["Url"])
+	secret := must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(outputs["Secret"])}))(t)
+	var value map[string]string
+	if err := json.Unmarshal([]byte(*secret.SecretString), &value); err != nil || value["user"] != "admin" || len(value["password"]) != 24 {
+		t.Errorf("generated %s: %v", *secret.SecretString, err)
+	}
+	described := must(s.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: secret.ARN}))(t)
+	same(t, "tags", strings.Join(names(described.Tags, func(tag smtypes.Tag) string { return *tag.Key }), " "), "aws:cloudformation:logical-id aws:cloudformation:stack-id aws:cloudformation:stack-name owner team")
+	groups := must(s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{}))(t).LogGroups
+	if len(groups) != 1 || *groups[0].Arn != outputs["Log"] || *groups[0].RetentionInDays != 7 {
+		t.Errorf("log groups: %+v", groups)
+	}
+
+	// A change of one thing leaves the generated value alone.
+	must(stacks.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: name, UsePreviousTemplate: aws.Bool(true), Parameters: []cfntypes.Parameter{{ParameterKey: aws.String("Days"), ParameterValue: aws.String("30")}}}))(t)
+	same(t, "the secret stays", state("UPDATE_COMPLETE")["Secret"], outputs["Secret"])
+	same(t, "retention", *must(s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{}))(t).LogGroups[0].RetentionInDays, 30)
+	same(t, "its value stays", *must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: secret.ARN}))(t).SecretString, *secret.SecretString)
+
+	must(stacks.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: name}))(t)
+	for range 500 {
+		if len(must(s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{}))(t).LogGroups) == 0 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	_, err := stacks.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: name})
+	wantCode(t, err, "ValidationError")
+	_, err = s.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: secret.ARN})
+	wantCode(t, err, "ResourceNotFoundException")
+	_, err = s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/stacks/url")})
+	wantCode(t, err, "ParameterNotFound")
 }

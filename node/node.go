@@ -233,8 +233,13 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 		return err
 	}
 	n.names = nameserver.New(nameserver.Config{Addresses: addresses, EndpointAddresses: endpoint, Logger: c.Logger.With("part", "nameserver")})
+	revocations := n.edge.Revocations()
+	if c.LeaveRevocation {
+		revocations = edge.NewRevocations() // that nobody looks at
+		c.Logger.Warn("the gateway admits clients whose certificate was revoked; only authorizers refuse them (--leave-revocation)")
+	}
 	n.publisher = &publisher{
-		store: n.store, authority: n.authority, revocations: n.edge.Revocations(), log: c.Logger.With("part", "publisher"),
+		store: n.store, authority: n.authority, revocations: revocations, log: c.Logger.With("part", "publisher"),
 		feeds: []*feed{
 			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
@@ -379,6 +384,7 @@ func (n *Node) jobRunner() *jobs.Runner {
 			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
 			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
 			{Name: "run stack operations", Kinds: []string{stacks.KindOperation}, Run: n.stacks.Run},
+			{Name: "expire objects", Run: n.objects.ExpireObjects},
 			{Name: "delete secrets", Kinds: []string{secrets.KindDeletion}, Run: n.secrets.DeleteDue},
 			{Name: "remove expired log events", Kinds: []string{logs.KindGroup, logs.KindGarbage}, Run: n.logs.Sweep},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},

@@ -27,8 +27,6 @@ import (
 	"countersign/service/logs"
 	"countersign/service/objects"
 	"countersign/service/secrets"
-	"countersign/service/stacks"
-	"countersign/service/stacks/resource"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -90,9 +88,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
-	// Calls that services make for their callers are asked about as those over the wire are.
-	gate := func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) }
-	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: gate, Now: c.Now, Rand: c.Rand})
+	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: n.gate, Now: c.Now, Rand: c.Rand})
 	if err != nil {
 		return err
 	}
@@ -100,22 +96,12 @@ func (n *Node) buildServices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Values: n.secrets, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate:   gate,
-		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
-		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
-	})
-	return err
+	return n.buildStacks(sealer)
 }
 
-// stackLinger bounds how long a call that began a stack operation waits for it.
-const stackLinger = 5 * time.Second
-
-// resourceTypes are what stacks can be made of.
-func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(),
-		n.secrets.ResourceTypes(), n.logs.ResourceTypes())
+// gate lets calls through that services make for their callers, as those over the wire.
+func (n *Node) gate(ctx context.Context, input any) (context.Context, error) {
+	return n.endpoint.Gate(ctx, input)
 }
 
 // checkMaster opens the first secret of every installation, the local root's

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"countersign/service/stacks/sam"
 	"countersign/service/stacks/template"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -168,7 +169,7 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 	}
 	out := &summary{parameters: []types.ParameterDeclaration{}, types: []string{}, transforms: template.Transforms(doc.Root)}
 	root := doc.Root
-	if slices.Contains(out.transforms, transformSAM) {
+	if slices.Contains(out.transforms, sam.Name) {
 		// Before the transform a template may refer to what is not there yet, so only its own parts are judged.
 		root = map[string]any{}
 		for _, section := range []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters"} {
@@ -209,9 +210,9 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 	if reason != "" {
 		out.reason = &reason
 	}
-	if slices.Contains(out.transforms, transformSAM) {
+	if slices.Contains(out.transforms, sam.Name) {
 		out.capabilities = append(out.capabilities, types.CapabilityCapabilityAutoExpand)
-		out.reason = aws.String("The following resource(s) require capabilities: [" + transformSAM + "]")
+		out.reason = aws.String("The following resource(s) require capabilities: [" + sam.Name + "]")
 	}
 	if t.Description != "" {
 		out.description = &t.Description
