@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -216,12 +217,13 @@ Resources:
         Statement: [{Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: secretsmanager:GetSecretValue, Resource: '*'}]
   Url:
     Type: AWS::SSM::Parameter
-    Properties: {Name: /stacks/url, Type: String, Value: 'https://{{resolve:ssm:/stacks/color}}.example:{{resolve:secretsmanager:stacks/db:SecretString:port}}/'}
+    Properties: {Type: String, Value: !Sub 'https://{{resolve:ssm:/stacks/color}}.example:{{resolve:secretsmanager:stacks/db:SecretString:port}}/${Days}'}
   Log:
     Type: AWS::Logs::LogGroup
     Properties: {RetentionInDays: !Ref Days}
 Outputs:
   Secret: {Value: !Ref Password}
+  Name: {Value: !Ref Url}
   Url: {Value: !GetAtt Url.Value}
   Log: {Value: !GetAtt Log.Arn}
 `
@@ -250,8 +252,12 @@ Outputs:
 		return nil
 	}
 	outputs := state("CREATE_COMPLETE")
-	same(t, "a parameter made of references", outputs["Url"], "https://blue.example:5432/")
-	same(t, "the parameter", *must(s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/stacks/url")}))(t).Parameter.Value, outputs["Url"])
+	same(t, "a parameter made of references", outputs["Url"], "https://blue.example:5432/7")
+	parameter := func() *ssmtypes.Parameter {
+		t.Helper()
+		return must(s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(outputs["Name"])}))(t).Parameter
+	}
+	same(t, "the parameter", *parameter().Value, outputs["Url"])
 	secret := must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(outputs["Secret"])}))(t)
 	var value map[string]string
 	if err := json.Unmarshal([]byte(*secret.SecretString), &value); err != nil || value["user"] != "admin" || len(value["password"]) != 24 {
@@ -267,6 +273,9 @@ Outputs:
 	// A change of one thing leaves the generated value alone.
 	must(stacks.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: name, UsePreviousTemplate: aws.Bool(true), Parameters: []cfntypes.Parameter{{ParameterKey: aws.String("Days"), ParameterValue: aws.String("30")}}}))(t)
 	same(t, "the secret stays", state("UPDATE_COMPLETE")["Secret"], outputs["Secret"])
+	if p := parameter(); *p.Value != "https://blue.example:5432/30" || p.Version != 2 {
+		t.Errorf("the parameter: %+v", p)
+	}
 	same(t, "retention", *must(s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{}))(t).LogGroups[0].RetentionInDays, 30)
 	same(t, "its value stays", *must(s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: secret.ARN}))(t).SecretString, *secret.SecretString)
 
@@ -281,6 +290,6 @@ Outputs:
 	wantCode(t, err, "ValidationError")
 	_, err = s.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: secret.ARN})
 	wantCode(t, err, "ResourceNotFoundException")
-	_, err = s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("/stacks/url")})
+	_, err = s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(outputs["Name"])})
 	wantCode(t, err, "ParameterNotFound")
 }
