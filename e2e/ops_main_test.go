@@ -51,6 +51,7 @@ func listed() []string {
 	var all []string
 	for _, s := range []api.Service{
 		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
+		api.SecretsManager(nil), api.SSM(nil), api.Logs(nil),
 	} {
 		for _, o := range s.Operations {
 			all = append(all, s.ID+" "+o.Name)
@@ -95,8 +96,11 @@ func (c *calls) record(stack *middleware.Stack) error {
 
 // operationName spells an operation as listed does, given the SDK's name of its service ("ACM PCA", "Route 53").
 func operationName(service, operation string) string {
-	if id := strings.ToLower(service); id == "acm pca" {
+	switch service {
+	case "ACM PCA":
 		return "acm-pca " + operation
+	case "CloudWatch Logs":
+		return "logs " + operation
 	}
 	return strings.ToLower(strings.ReplaceAll(service, " ", "")) + " " + operation
 }

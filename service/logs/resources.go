@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 
 	"countersign/service/stacks/resource"
@@ -69,7 +70,7 @@ func result(c *resource.Change[groupProperties]) resource.Result {
 
 // owned is the group of a resource, by name alone.
 func owned(c *resource.Change[groupProperties]) *group {
-	return &group{Account: c.Stack.Account, Region: c.Stack.Region, Name: c.Properties.LogGroupName}
+	return &group{Account: c.Stack.Account, Region: c.Stack.Region, Name: cmp.Or(c.PhysicalID, c.Properties.LogGroupName)}
 }
 
 // retain sets the retention; nil: events stay.

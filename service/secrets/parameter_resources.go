@@ -72,6 +72,8 @@ func tagList(tags map[string]string) (out []ssmtypes.Tag) {
 }
 
 func (s parameterResources) update(ctx context.Context, c *resource.Change[parameterProperties]) (resource.Result, error) {
+	// A name that was generated is the resource's, whatever the properties say.
+	c.Properties.Name, c.Old.Name = c.PhysicalID, c.PhysicalID
 	in := c.Properties.input()
 	if !reflect.DeepEqual(in, c.Old.input()) {
 		in.Overwrite = aws.Bool(true)
