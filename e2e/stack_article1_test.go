@@ -105,7 +105,9 @@ func (s *system) deployed(stack, template string, parameters map[string]string, 
 		TemplateBody: &template, Parameters: given, Capabilities: []cfntypes.Capability{cfntypes.CapabilityCapabilityIam},
 		Description: aws.String("Created by AWS CLI"),
 	}))(s.t)
-	waiter := cloudformation.NewChangeSetCreateCompleteWaiter(c, func(o *cloudformation.ChangeSetCreateCompleteWaiterOptions) { o.MinDelay, o.MaxDelay = time.Millisecond, time.Second })
+	waiter := cloudformation.NewChangeSetCreateCompleteWaiter(c, func(o *cloudformation.ChangeSetCreateCompleteWaiterOptions) {
+		o.MinDelay, o.MaxDelay = time.Millisecond, time.Second
+	})
 	if err := waiter.Wait(ctx, &cloudformation.DescribeChangeSetInput{ChangeSetName: set.Id}, time.Minute); err != nil {
 		described := must(c.DescribeChangeSet(ctx, &cloudformation.DescribeChangeSetInput{ChangeSetName: set.Id}))(s.t)
 		s.t.Fatalf("%v: %s", err, aws.ToString(described.StatusReason))
