@@ -40,7 +40,9 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 		return nil, err
 	}
 	switch {
-	case len(in.ResourcesToImport) > 0 || in.ChangeSetType == types.ChangeSetTypeImport || aws.ToBool(in.ImportExistingResources):
+	// ImportExistingResources, which the CDK sends, changes nothing where the resources do not exist; where
+	// one does, its creation fails and says so.
+	case len(in.ResourcesToImport) > 0 || in.ChangeSetType == types.ChangeSetTypeImport:
 		return nil, notBuilt("importing resources")
 	case in.DeploymentMode != "":
 		return nil, notBuilt("DeploymentMode " + string(in.DeploymentMode))

@@ -19,6 +19,9 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	if err != nil {
 		return nil, err
 	}
+	if id == "" { // in review
+		return &cloudformation.GetTemplateOutput{TemplateBody: aws.String("{}"), StagesAvailable: []types.TemplateStage{}}, nil
+	}
 	t, err := s.target(ctx, k.ID, id)
 	if err != nil {
 		return nil, err
@@ -34,6 +37,7 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	return out, nil
 }
 
+// templateOf finds a template's stack and id; "" for a stack in review, which has none yet.
 func (s *Service) templateOf(ctx context.Context, in *cloudformation.GetTemplateInput) (*stack, string, error) {
 	if name := aws.ToString(in.ChangeSetName); name != "" {
 		c, k, _, err := s.findChangeSet(ctx, name, in.StackName)
@@ -61,7 +65,7 @@ func (s *Service) templateOf(ctx context.Context, in *cloudformation.GetTemplate
 		return nil, "", err
 	}
 	if len(list) == 0 || k.Status == review {
-		return nil, "", invalid("Template is not available for stack %s: it has no resources yet", k.Name)
+		return k, "", nil
 	}
 	return k, list[0].Key[len(k.ID)+1:], nil
 }
@@ -95,6 +99,9 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *cloudformation.Get
 		k, id, err := s.templateOf(ctx, &cloudformation.GetTemplateInput{StackName: in.StackName})
 		if err != nil {
 			return nil, err
+		}
+		if id == "" {
+			return nil, invalid("Template is not available for stack %s: it has no resources yet", k.Name)
 		}
 		t, err := s.target(ctx, k.ID, id)
 		if err != nil {
