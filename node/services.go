@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"countersign/call"
 	"countersign/edge"
 	"countersign/edge/snapshot"
 	"countersign/keys"
@@ -90,7 +91,10 @@ func (n *Node) buildServices(ctx context.Context) error {
 	n.onStop("functions", n.functions.Close)
 	n.stacks, err = stacks.New(stacks.Config{
 		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
+		Gate: func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
+		Roles: func(ctx context.Context, roleARN string) (call.Principal, error) {
+			return n.identity.Acting(ctx, call.CloudFormation, roleARN, "AWSCloudFormation")
+		},
 		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
 		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
 	})
@@ -102,7 +106,7 @@ const stackLinger = 5 * time.Second
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.gateway.ResourceTypes())
+	return slices.Concat(n.gateway.ResourceTypes(), n.identity.ResourceTypes())
 }
 
 // checkMaster opens the first secret of every installation, the local root's
