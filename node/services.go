@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"countersign/call"
 	"countersign/edge"
 	"countersign/edge/snapshot"
 	"countersign/keys"
@@ -25,9 +24,9 @@ import (
 	"countersign/service/functions/runner"
 	"countersign/service/gateway"
 	"countersign/service/identity"
+	"countersign/service/logs"
 	"countersign/service/objects"
-	"countersign/service/stacks"
-	"countersign/service/stacks/resource"
+	"countersign/service/secrets"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -69,7 +68,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{
-		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, systemServers},
+		Store: n.store, Sealer: sealer, Authority: n.authority, Resolver: resolver{n.zones, systemServers}, Zones: n.zones,
 		InUse:    func(ctx context.Context, arn string) ([]string, error) { return n.gateway.InUse(ctx, arn) },
 		Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm"),
 	})
@@ -89,24 +88,20 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
-	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate: func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
-		Roles: func(ctx context.Context, roleARN string) (call.Principal, error) {
-			return n.identity.Acting(ctx, call.CloudFormation, roleARN, "AWSCloudFormation")
-		},
-		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
-		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
-	})
-	return err
+	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: n.gate, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	n.logs, err = logs.New(logs.Config{Store: n.store, Functions: n.functions, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	return n.buildStacks(sealer)
 }
 
-// stackLinger bounds how long a call that began a stack operation waits for it.
-const stackLinger = 5 * time.Second
-
-// resourceTypes are what stacks can be made of.
-func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.gateway.ResourceTypes(), n.identity.ResourceTypes())
+// gate lets calls through that services make for their callers, as those over the wire.
+func (n *Node) gate(ctx context.Context, input any) (context.Context, error) {
+	return n.endpoint.Gate(ctx, input)
 }
 
 // checkMaster opens the first secret of every installation, the local root's

@@ -35,12 +35,13 @@ type Resolver interface {
 	LookupCNAME(ctx context.Context, name string) (target string, err error)
 }
 
-// A Config is what a Service is made of. Logger, Generate, InUse may be nil.
+// A Config is what a Service is made of. Logger, Generate, InUse, Zones may be nil.
 type Config struct {
 	Store     store.Store
 	Sealer    *keys.Sealer
 	Authority Authority
 	Resolver  Resolver
+	Zones     Zones // for stacks; nil: they cannot write validation records
 	// InUse names the resources that use a certificate; nil: none ever does.
 	InUse func(ctx context.Context, certificateARN string) ([]string, error)
 	// Generate makes private keys, a keys.Pool's for one; nil: keys.Generate with Rand.
@@ -57,6 +58,7 @@ type Service struct {
 	sealer    *keys.Sealer
 	authority Authority
 	resolver  Resolver
+	zones     Zones
 	inUse     func(ctx context.Context, certificateARN string) ([]string, error)
 	generate  func(keys.Algorithm) (crypto.Signer, error)
 	now       func() time.Time
@@ -68,7 +70,7 @@ type Service struct {
 // New makes a Service.
 func New(cfg Config) *Service {
 	s := &Service{
-		store: cfg.Store, sealer: cfg.Sealer, authority: cfg.Authority, resolver: cfg.Resolver, inUse: cfg.InUse,
+		store: cfg.Store, sealer: cfg.Sealer, authority: cfg.Authority, resolver: cfg.Resolver, zones: cfg.Zones, inUse: cfg.InUse,
 		generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger,
 		proof: cfg.Sealer.Derive("acm domain validation records", 32),
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,8 +44,8 @@ func (s *Service) ImportApi(ctx context.Context, in *apigatewayv2.ImportApiInput
 }
 
 // ReimportApi makes an API what a document says, in one commit. Routes and authorizers that
-// were there under the same key or name keep their ids. Stages stay, and so do tags and
-// disableExecuteApiEndpoint where the document says nothing of them.
+// were there under the same key or name keep their ids. Stages stay, tags that no document
+// brought stay, and so does disableExecuteApiEndpoint where the document does not mention it.
 func (s *Service) ReimportApi(ctx context.Context, in *apigatewayv2.ReimportApiInput) (*apigatewayv2.ReimportApiOutput, error) {
 	i, err := readImport(ctx, aws.ToString(in.Body), aws.ToString(in.Basepath), in.FailOnWarnings)
 	if err != nil {
@@ -164,24 +165,26 @@ func (s *Service) apply(ctx context.Context, i *imported, a *api) error {
 	return checkRoutes(a) // convert has left out what cannot be
 }
 
-// importTags adds a document's tags to those that a has; an import for a stack
-// replaces them, by the document's and the stack's.
+// importTags adds a document's tags to those that a has, and those that an import before this
+// one brought go when it has them no longer. A stack's come and go likewise.
 func (a *api) importTags(made *making, tags map[string]string) error {
-	all := map[string]string{}
-	if made == nil {
-		for k, v := range a.Tags {
-			all[k] = v
-		}
-	} else {
-		for k, v := range made.tags {
-			all[k] = v
-		}
+	all := maps.Clone(a.Tags)
+	if all == nil {
+		all = map[string]string{}
 	}
-	for k, v := range tags {
-		all[k] = v
+	for _, k := range a.Imported {
+		delete(all, k)
 	}
-	if len(all) > maxTags {
-		return badRequest("Too many tags: at most %d per resource", maxTags)
+	if made != nil {
+		for k := range made.oldTags {
+			delete(all, k)
+		}
+		maps.Copy(all, made.tags)
+	}
+	maps.Copy(all, tags)
+	a.Imported = slices.Sorted(maps.Keys(tags))
+	if err := countTags(all); err != nil {
+		return err
 	}
 	if a.Tags = all; len(all) == 0 {
 		a.Tags = nil

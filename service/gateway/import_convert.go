@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/call"
 	"countersign/service/gateway/openapi"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -75,7 +76,7 @@ func (c *conversion) settings() error {
 		}
 	}
 	for k, v := range d.Tags {
-		if err := checkTag(k, v); err != nil {
+		if err := checkTag(call.Call{}, k, v); err != nil {
 			return badRequest("Invalid OpenAPI input. tags: %s", reason(err))
 		}
 	}
@@ -140,17 +141,20 @@ func (c *conversion) convertAuthorizers() error {
 	return nil
 }
 
+const maxOperationName = 64 // characters, as on AWS
+
 func usesStageVariable(uri string) bool { return strings.Contains(uri, "${stageVariables.") }
 
 func (c *conversion) convertRoutes() error {
 	shapes := map[string]bool{}
 	for _, o := range c.document.Operations {
 		r := importedRoute{route: route{Key: c.key(o), OperationName: o.ID}, integration: -1}
+		if len(o.ID) > maxOperationName {
+			r.OperationName = ""
+			c.note("operationId of " + o.Method + " " + o.Path + " has more than 64 characters and is ignored")
+		}
 		where := "'" + o.Method + "' on resource at path '" + o.Path + "'"
 		method, segments, err := parseRouteKey(r.Key)
-		if err == nil && len(o.ID) > 64 {
-			err = badRequest("operationId has more than 64 characters")
-		}
 		if err == nil && shapes[routeShape(method, segments)] {
 			err = conflict("Route with key %s already exists for this API", r.Key)
 		}
@@ -199,10 +203,12 @@ func (c *conversion) key(o openapi.Operation) string {
 		return "$default"
 	}
 	path := o.Path
-	if c.prefix != "" {
-		if path = c.prefix + path; o.Path == "/" {
-			path = c.prefix
-		}
+	switch {
+	case c.prefix == "", !strings.HasPrefix(path, "/"): // the latter is no path, and stays none
+	case path == "/":
+		path = c.prefix
+	default:
+		path = c.prefix + path
 	}
 	return o.Method + " " + path
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"countersign/edge/snapshot"
+	"countersign/service/gateway/openapi"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
@@ -79,7 +81,7 @@ paths:
   /files/{proxy+}:
     put: {x-amazon-apigateway-integration: {type: HTTP_PROXY, httpMethod: ANY, uri: 'https://backend.test/{proxy}'}}
     post: {x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/backend'}}
-  /bare: {get: {requestBody: {content: {}}}}
+  /bare: {get: {operationId: `+strings.Repeat("x", 65)+`, requestBody: {content: {}}}}
   $default:
     x-amazon-apigateway-any-method: {isDefaultRoute: true, x-amazon-apigateway-integration: {type: aws_proxy, uri: '`+lambda+`', payloadFormatVersion: "1.0", passthroughBehavior: when_no_match}}
 components:
@@ -100,6 +102,7 @@ components:
 	same(t, "integrations", len(must(f.GetIntegrations(ctx, &apigatewayv2.GetIntegrationsInput{ApiId: made.ApiId}))(t).Items), 4)
 	same(t, "info", made.ImportInfo, []string{
 		"passthroughBehavior of ANY $default is not supported for HTTP APIs and is ignored",
+		"operationId of GET /bare has more than 64 characters and is ignored",
 		"requestBody of GET /bare is not supported for HTTP APIs and is ignored",
 	})
 	same(t, "warnings", made.Warnings, []string{"Parse issue: attribute paths. Resource $default should start with /"})
@@ -118,6 +121,8 @@ func TestImportBasePath(t *testing.T) {
 		made := must(f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Body: &body, Basepath: &mode}))(t)
 		same(t, mode, f.routes(t, ctx, *made.ApiId), want)
 	}
+	made := must(f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Basepath: aws.String("prepend"), Body: aws.String(document(`"x": {"get": {}}`, `, "servers": [{"url": "/v1"}]`))}))(t)
+	same(t, "no path stays none", f.routes(t, ctx, *made.ApiId), []string(nil))
 	_, err := f.ImportApi(ctx, &apigatewayv2.ImportApiInput{Body: &body, Basepath: aws.String("append")})
 	wantError(t, err, "BadRequestException", "basepath is ignore, prepend or split")
 }
@@ -276,6 +281,7 @@ func TestReimport(t *testing.T) {
 	must(f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("manual")}))(t)
 	must(f.CreateDeployment(ctx, &apigatewayv2.CreateDeploymentInput{ApiId: &id, StageName: aws.String("manual")}))(t)
 	must(f.UpdateApi(ctx, &apigatewayv2.UpdateApiInput{ApiId: &id, DisableExecuteApiEndpoint: aws.Bool(true), Description: aws.String("by hand")}))(t)
+	must(f.TagResource(ctx, &apigatewayv2.TagResourceInput{ResourceArn: aws.String("arn:aws:apigateway:eu-west-1::/apis/" + id), Tags: map[string]string{"by": "hand"}}))(t)
 	before, _, err := f.getAPI(ctx, id)
 	if err != nil {
 		t.Fatal(err)
@@ -290,7 +296,7 @@ func TestReimport(t *testing.T) {
 	f.now = f.now.Add(time.Hour)
 	body := document(`"/c": {"get": {`+proxy("")+`}}, "/a": {"get": {"security": [{"token": ["read"]}], `+proxy(`, "payloadFormatVersion": "2.0"`)+`}}`, schemes)
 	again := must(f.ReimportApi(ctx, &apigatewayv2.ReimportApiInput{ApiId: &id, Body: &body}))(t)
-	if again.CorsConfiguration != nil || !*again.DisableExecuteApiEndpoint || again.Description != nil || again.Tags["team"] != "blue" || !again.CreatedDate.Equal(noon) {
+	if again.CorsConfiguration != nil || !*again.DisableExecuteApiEndpoint || again.Description != nil || again.Tags["team"] != "" || again.Tags["by"] != "hand" || !again.CreatedDate.Equal(noon) {
 		t.Errorf("after the import: %+v", again)
 	}
 	same(t, "routes", f.routes(t, ctx, id), []string{"GET /a JWT [read] → AWS_PROXY 2.0 30000", "GET /c NONE → AWS_PROXY 1.0 30000"})
@@ -397,4 +403,66 @@ func TestImportOfSAM(t *testing.T) {
 	same(t, "order", keys, []string{"ANY /pets/{id}", "GET /", "PUT /files/{proxy+}", "$default"})
 	last := apis[*plain.ApiId].Stages["$default"].Routes[2].Segments
 	same(t, "greedy", last[len(last)-1], snapshot.Segment{Param: "proxy", Greedy: true})
+}
+
+// Whatever a document says, what is made of it is whole, and no route is open that asks for authorization.
+func FuzzImport(f *testing.F) {
+	for _, name := range []string{"plain", "auth", "rest"} {
+		text, err := os.ReadFile("testdata/sam/" + name + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		var resources map[string]samResource
+		if err := json.Unmarshal(text, &resources); err != nil {
+			f.Fatal(err)
+		}
+		for _, r := range resources {
+			if body, err := json.Marshal(r.Properties["Body"]); err == nil && r.Properties["Body"] != nil {
+				f.Add(body, "prepend")
+			}
+		}
+	}
+	f.Add([]byte(document(`"/w": {"get": {"security": [{"guard": ["read"]}], `+proxy("")+`}}`, schemes)), "split")
+	s := New(Config{Now: func() time.Time { return noon }, Rand: rand.Reader})
+	ctx := as(account, region)
+	f.Fuzz(func(t *testing.T, body []byte, basepath string) {
+		i, err := readImport(ctx, string(body), basepath, nil)
+		if err != nil {
+			return
+		}
+		a := api{ID: "fuzzed"}
+		if err := s.apply(ctx, i, &a); err != nil {
+			t.Fatalf("what was judged good is not: %v", err)
+		}
+		d := s.freeze(&a, "fuzzed", "", false)
+		routes, err := compileRoutes(d)
+		if err != nil {
+			t.Fatalf("it cannot be served: %v", err)
+		}
+		document, err := openapi.Parse(body, openapi.Options{})
+		if err != nil {
+			return // ${AWS::…} in the name of nothing
+		}
+		c := conversion{document: document}
+		if c.prefix, err = document.Prefix(basepath); err != nil {
+			t.Fatal(err)
+		}
+		times := map[string]int{} // of operations with one key, the first counts
+		for _, o := range document.Operations {
+			times[c.key(o)]++
+		}
+		for _, o := range document.Operations {
+			asks := false
+			for _, r := range o.Security {
+				for _, need := range r {
+					asks = asks || document.Scheme(need.Scheme) != nil
+				}
+			}
+			for _, r := range routes {
+				if asks && times[r.Key] == 1 && r.Key == c.key(o) && r.Authorizer == nil {
+					t.Fatalf("%s is open, and %v is asked for", r.Key, o.Security)
+				}
+			}
+		}
+	})
 }

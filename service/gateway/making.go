@@ -11,7 +11,9 @@ import (
 // cut off by a crash is found by the next one, and never mistaken for what it replaces.
 type making struct {
 	token string
-	tags  map[string]string // of the resource, the stack's and CloudFormation's own among them
+
+	// Of the resource, the stack's and CloudFormation's own among them; an import sets and removes them by these.
+	tags, oldTags map[string]string
 }
 
 type makingKey struct{}

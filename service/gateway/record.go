@@ -41,6 +41,7 @@ type api struct {
 	IPAddressType          string
 	Created                time.Time
 	Tags                   map[string]string `json:",omitempty"`
+	Imported               []string          `json:",omitempty"` // keys of those Tags that the last import's document gave
 	CORS                   *cors             `json:",omitempty"`
 	Authorizers            []authorizer      `json:",omitempty"`
 	Integrations           []integration

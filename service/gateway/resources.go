@@ -3,8 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
 	"countersign/arn"
 	"countersign/service/stacks/resource"
@@ -56,36 +54,32 @@ func resourceARN(stack resource.Stack, path string) string {
 	return arn.New("apigateway", stack.Region, "", path).String()
 }
 
-// retag makes the tags of a resource those that are wanted. CloudFormation's own are left alone:
-// they never change.
-func (s *Service) retag(ctx context.Context, resourceARN string, want map[string]string) error {
-	now, err := resource.Do(ctx, s.GetTags, &apigatewayv2.GetTagsInput{ResourceArn: &resourceARN})
-	if err != nil {
-		return err
-	}
-	add := map[string]string{}
-	for k, v := range want {
-		if old, there := now.Tags[k]; !there || old != v {
-			add[k] = v
-		}
-	}
-	var remove []string
-	for k := range now.Tags {
-		if _, keep := want[k]; !keep && !strings.HasPrefix(k, "aws:") {
-			remove = append(remove, k)
-		}
-	}
-	if len(remove) > 0 {
-		slices.Sort(remove)
-		if _, err := resource.Do(ctx, s.UntagResource, &apigatewayv2.UntagResourceInput{ResourceArn: &resourceARN, TagKeys: remove}); err != nil {
+// retag brings the tags of a resource from old to now. Those that somebody else
+// has put on it stay out of it.
+func (s *Service) retag(ctx context.Context, resourceARN string, old, now map[string]string) error {
+	set, removed := resource.TagChanges(tagList(old), tagList(now))
+	if len(removed) > 0 {
+		if _, err := resource.Do(ctx, s.UntagResource, &apigatewayv2.UntagResourceInput{ResourceArn: &resourceARN, TagKeys: removed}); err != nil {
 			return err
 		}
 	}
-	if len(add) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
-	_, err = resource.Do(ctx, s.TagResource, &apigatewayv2.TagResourceInput{ResourceArn: &resourceARN, Tags: add})
+	tags := map[string]string{}
+	for _, t := range set {
+		tags[t.Key] = t.Value
+	}
+	_, err := resource.Do(ctx, s.TagResource, &apigatewayv2.TagResourceInput{ResourceArn: &resourceARN, Tags: tags})
 	return err
+}
+
+func tagList(tags map[string]string) []resource.Tag {
+	var list []resource.Tag
+	for k, v := range tags {
+		list = append(list, resource.Tag{Key: k, Value: v})
+	}
+	return list
 }
 
 // orFalse gives what a template leaves out its default, so that an update undoes what was set before.

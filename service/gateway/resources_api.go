@@ -69,7 +69,7 @@ func (s *Service) apiResource() resource.Type {
 			return apiResult(out.ApiId, out.ApiEndpoint), nil
 		},
 		Update: func(ctx context.Context, c *resource.Change[apiProperties]) (resource.Result, error) {
-			ctx = withMaking(ctx, making{token: c.Token, tags: c.Properties.Tags})
+			ctx = withMaking(ctx, making{token: c.Token, tags: c.Properties.Tags, oldTags: c.Old.Tags})
 			if !c.Properties.imported() {
 				return s.updateAPIResource(ctx, c)
 			}
@@ -246,7 +246,7 @@ func (s *Service) updateAPIResource(ctx context.Context, c *resource.Change[apiP
 			return resource.Result{}, err
 		}
 	}
-	if err := s.retag(ctx, resourceARN(c.Stack, "/apis/"+c.PhysicalID), p.Tags); err != nil {
+	if err := s.retag(ctx, resourceARN(c.Stack, "/apis/"+c.PhysicalID), old.Tags, p.Tags); err != nil {
 		return resource.Result{}, err
 	}
 	return apiResult(out.ApiId, out.ApiEndpoint), nil

@@ -80,7 +80,7 @@ func (s *Service) domainResource() resource.Type {
 			if err != nil {
 				return resource.Result{}, err
 			}
-			if err := s.retag(ctx, *out.DomainNameArn, p.Tags); err != nil {
+			if err := s.retag(ctx, *out.DomainNameArn, c.Old.Tags, p.Tags); err != nil {
 				return resource.Result{}, err
 			}
 			return domainResult(*out.DomainName, *out.DomainNameArn, out.DomainNameConfigurations), nil

@@ -75,7 +75,7 @@ func (s *Service) stageResource() resource.Type {
 				return resource.Result{}, err
 			}
 			// The name of the $default stage is escaped inside of an ARN's path.
-			return result(out.StageName), s.retag(ctx, resourceARN(c.Stack, "/apis/"+p.ApiId+"/stages/"+url.PathEscape(c.PhysicalID)), p.Tags)
+			return result(out.StageName), s.retag(ctx, resourceARN(c.Stack, "/apis/"+p.ApiId+"/stages/"+url.PathEscape(c.PhysicalID)), c.Old.Tags, p.Tags)
 		},
 		Delete: func(ctx context.Context, c *resource.Change[stageProperties]) error {
 			_, err := resource.Do(ctx, s.DeleteStage, &apigatewayv2.DeleteStageInput{ApiId: &c.Properties.ApiId, StageName: &c.PhysicalID})

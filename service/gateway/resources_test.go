@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"countersign/call"
 	"countersign/edge/snapshot"
 	"countersign/service/stacks/resource"
+	"countersign/store"
+	"countersign/store/storetest"
 	"countersign/wire"
 	"countersign/wire/shape"
 
@@ -43,11 +47,16 @@ type resourceOf struct {
 
 func drive(t *testing.T) (*driver, *fixture) {
 	t.Helper()
-	f, ctx := setUp(t)
+	return driveOn(t, storetest.New(t))
+}
+
+func driveOn(t *testing.T, s store.Store) (*driver, *fixture) {
+	t.Helper()
+	f, ctx := setUpOn(t, s)
 	d := &driver{f: f, types: map[string]resource.Type{}, stack: resource.Stack{
 		ID: "arn:aws:cloudformation:eu-west-1:000000000000:stack/demo/1", Name: "demo", Account: account, Region: region, Partition: "aws",
 	}}
-	d.ctx = resource.WithGate(ctx, func(ctx context.Context, input any) (context.Context, error) {
+	d.ctx = resource.WithGate(call.Through(ctx, call.CloudFormation), func(ctx context.Context, input any) (context.Context, error) {
 		name := strings.TrimSuffix(reflect.TypeOf(input).Elem().Name(), "Input")
 		d.mu.Lock()
 		d.calls = append(d.calls, name)
@@ -150,6 +159,14 @@ func with(properties map[string]any, changes map[string]any) map[string]any {
 	return out
 }
 
+func tagged(tags map[string]string, pairs ...string) map[string]string {
+	out := maps.Clone(tags)
+	for i := 0; i < len(pairs); i += 2 {
+		out[pairs[i]] = pairs[i+1]
+	}
+	return out
+}
+
 // What SAM makes of a template with a domain name and mutual TLS is made, changed and deleted.
 func TestResourcesOfSAM(t *testing.T) {
 	t.Parallel()
@@ -243,6 +260,23 @@ func TestResourcesOfSAM(t *testing.T) {
 		t.Errorf("stage after the update: %+v", after)
 	}
 
+	// The stack's own tags change; what somebody has put there by hand stays.
+	apiARN := aws.String("arn:aws:apigateway:eu-west-1::/apis/" + api.PhysicalID)
+	must(f.TagResource(d.ctx, &apigatewayv2.TagResourceInput{ResourceArn: apiARN, Tags: map[string]string{"by": "hand"}}))(t)
+	for _, r := range []*resourceOf{&api, &stage, &domain} {
+		c := d.change(r.typ, r.logicalID, r.properties, "")
+		c.PhysicalID, c.OldRaw, c.OldTags = r.PhysicalID, r.properties, c.Tags
+		c.Tags = tagged(c.Tags, "of", "nobody", "new", "tag")
+		if _, err := d.types["AWS::ApiGatewayV2::"+r.typ].Update(d.ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, arn := range map[string]string{"API": *apiARN, "stage": *apiARN + "/stages/$default", "domain name": domain.Attributes["DomainNameArn"].(string)} {
+		tags := must(f.GetTags(d.ctx, &apigatewayv2.GetTagsInput{ResourceArn: &arn}))(t).Tags
+		same(t, what, []string{tags["of"], tags["new"], tags["aws:cloudformation:stack-name"]}, []string{"nobody", "tag", "demo"})
+	}
+	same(t, "by hand", must(f.GetTags(d.ctx, &apigatewayv2.GetTagsInput{ResourceArn: apiARN}))(t).Tags["by"], "hand")
+
 	for _, r := range []resourceOf{pets, dogs, stage, domain, api} {
 		d.delete(t, r)
 	}
@@ -323,7 +357,13 @@ func TestResourcesByParts(t *testing.T) {
 // what another change made is never taken for it.
 func TestCreateIsIdempotent(t *testing.T) {
 	t.Parallel()
-	d, f := drive(t)
+	cutOff := false // the store dies when it has written
+	d, f := driveOn(t, storetest.FailAfter(storetest.New(t), func(*store.Batch) error {
+		if cutOff {
+			return errors.New("cut off")
+		}
+		return nil
+	}))
 	api := d.create(t, "Api", "Parent", map[string]any{"Name": "parent", "ProtocolType": "HTTP"})
 	id := api.PhysicalID
 	d.create(t, "Stage", "Mapped", map[string]any{"ApiId": id, "StageName": "mapped"})
@@ -356,10 +396,17 @@ func TestCreateIsIdempotent(t *testing.T) {
 			return got
 		}
 		same(t, what+" before", find(token), "")
+		cutOff = true
+		if _, err := d.tryCreate(of.typ, what, of.properties, token); err == nil || !strings.Contains(err.Error(), "cut off") {
+			t.Fatalf("%s: %v", what, err)
+		}
+		cutOff = false
+		left := find(token)
 		first, err := d.tryCreate(of.typ, what, of.properties, token)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
+		same(t, what+" left by the first attempt", left, first.PhysicalID)
 		again, err := d.tryCreate(of.typ, what, of.properties, token)
 		if err != nil {
 			t.Fatalf("%s again: %v", what, err)
@@ -479,4 +526,6 @@ func TestReservedTags(t *testing.T) {
 	id := f.api(t, ctx)
 	_, err = f.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: &id, StageName: aws.String("x"), Tags: tags})
 	wantError(t, err, "BadRequestException", "do not start with aws:")
+	_, err = f.UntagResource(ctx, &apigatewayv2.UntagResourceInput{ResourceArn: aws.String("arn:aws:apigateway:eu-west-1::/apis/" + id), TagKeys: []string{"aws:cloudformation:stack-id"}})
+	wantError(t, err, "BadRequestException", "AWS's own")
 }

@@ -4,118 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"countersign/call"
 	"countersign/service/identity"
 	"countersign/service/stacks/resource"
+	"countersign/service/stacks/resource/resourcetest"
 	"countersign/store"
 	"countersign/store/storetest"
 	"countersign/wire"
 	"countersign/wire/shape"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
-// A driver does to resources what a stack does, one at a time. Its gate lets every
-// valid call of IAM's model through.
-type driver struct {
+// A bench is a stack's view of the service. Its gate lets every valid call of IAM's
+// model through.
+type bench struct {
 	*identity.Service
-	t       *testing.T
-	ctx     context.Context
-	types   map[string]resource.Type
-	changes int
+	*resourcetest.Stack
+	ctx context.Context
 }
 
-func drive(t *testing.T, st store.Store) *driver {
+func newStack(t *testing.T, st store.Store) *bench {
 	t.Helper()
-	d := &driver{t: t, types: map[string]resource.Type{}, Service: newService(t, newClock(), func(c *identity.Config) { c.Store = st })}
+	s := newService(t, newClock(), func(c *identity.Config) { c.Store = st })
 	m, _ := shape.Service("iam")
-	d.ctx = resource.WithGate(asRoot(t.Context()), func(ctx context.Context, input any) (context.Context, error) {
+	ctx := asRoot(t.Context())
+	stack := resourcetest.New(t, call.Through(ctx, call.CloudFormation), account, "eu-west-1", s.ResourceTypes())
+	stack.Tags["of"] = "the stack"
+	stack.Context = resource.WithGate(stack.Context, func(ctx context.Context, input any) (context.Context, error) {
 		op, ok := m.Operations[strings.TrimSuffix(reflect.TypeOf(input).Elem().Name(), "Input")]
 		if !ok {
 			return ctx, fmt.Errorf("%T is no input of IAM", input)
 		}
 		return ctx, wire.Validate(op, input)
 	})
-	for _, typ := range d.ResourceTypes() {
-		d.types[strings.TrimPrefix(typ.Name, "AWS::IAM::")] = typ
-	}
-	return d
+	return &bench{s, stack, ctx}
 }
 
-func (d *driver) change(logicalID string, properties map[string]any) *resource.Change[map[string]any] {
-	d.changes++
-	return &resource.Change[map[string]any]{
-		Stack:     resource.Stack{ID: "arn:aws:cloudformation:eu-west-1:123456789012:stack/demo/1", Name: "demo", Account: account, Region: "eu-west-1", Partition: "aws"},
-		LogicalID: logicalID, Raw: properties, Token: fmt.Sprintf("00000000-0000-0000-0000-%012d", d.changes),
-		Tags:      map[string]string{"aws:cloudformation:stack-name": "demo", "aws:cloudformation:logical-id": logicalID, "of": "the stack"},
-		Initiated: func(string) error { return nil }, Now: time.Now,
-	}
-}
-
-func (d *driver) create(typ, logicalID string, properties map[string]any) resource.Result {
-	d.t.Helper()
-	if problems := d.types[typ].Check(properties); len(problems) > 0 {
-		d.t.Fatalf("%s: %v", logicalID, problems)
-	}
-	out, err := d.types[typ].Create(d.ctx, d.change(logicalID, properties))
+// role is what there is to see of a role.
+func (b *bench) role(name string) (r *iamtypes.Role, inline, attached []string) {
+	b.Helper()
+	got, err := b.GetRole(b.ctx, &iam.GetRoleInput{RoleName: &name})
 	if err != nil {
-		d.t.Fatalf("create %s: %v", logicalID, err)
+		b.Fatal(err)
 	}
-	return out
-}
-
-func (d *driver) update(typ string, r resource.Result, old, properties map[string]any) (resource.Result, error) {
-	c := d.change("X", properties)
-	c.PhysicalID, c.Attributes, c.OldRaw = r.PhysicalID, r.Attributes, old
-	return d.types[typ].Update(d.ctx, c)
-}
-
-func (d *driver) mustUpdate(typ string, r resource.Result, old, properties map[string]any) resource.Result {
-	d.t.Helper()
-	for range 2 { // again, as after a crash
-		out, err := d.update(typ, r, old, properties)
-		if err != nil || out.PhysicalID != r.PhysicalID {
-			d.t.Fatalf("update %s: %v %+v", r.PhysicalID, err, out)
-		}
-		r = out
-	}
-	return r
-}
-
-// delete deletes twice: that it is gone already is a success.
-func (d *driver) delete(typ string, r resource.Result, properties map[string]any) {
-	d.t.Helper()
-	for range 2 {
-		c := d.change("X", properties)
-		c.PhysicalID, c.Attributes = r.PhysicalID, r.Attributes
-		if err := d.types[typ].Delete(d.ctx, c); err != nil {
-			d.t.Fatalf("delete %s: %v", r.PhysicalID, err)
-		}
-	}
-}
-
-// role is a role as a stack may want it: its policies, and what else there is to see.
-func (d *driver) role(name string) (r *iamtypes.Role, inline, attached []string) {
-	d.t.Helper()
-	got, err := d.GetRole(d.ctx, &iam.GetRoleInput{RoleName: &name})
+	names, err := b.ListRolePolicies(b.ctx, &iam.ListRolePoliciesInput{RoleName: &name})
 	if err != nil {
-		d.t.Fatal(err)
+		b.Fatal(err)
 	}
-	names, err := d.ListRolePolicies(d.ctx, &iam.ListRolePoliciesInput{RoleName: &name})
+	managed, err := b.ListAttachedRolePolicies(b.ctx, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
 	if err != nil {
-		d.t.Fatal(err)
-	}
-	managed, err := d.ListAttachedRolePolicies(d.ctx, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
-	if err != nil {
-		d.t.Fatal(err)
+		b.Fatal(err)
 	}
 	for _, p := range managed.AttachedPolicies {
 		attached = append(attached, *p.PolicyName)
@@ -123,32 +69,16 @@ func (d *driver) role(name string) (r *iamtypes.Role, inline, attached []string)
 	return got.Role, names.PolicyNames, attached
 }
 
-func with(properties map[string]any, changes map[string]any) map[string]any {
-	out := maps.Clone(properties)
-	for k, v := range changes {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
+// document is one as a template has it.
+func document(action string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"*"}]}`
 }
 
-// object is a document as a template has it.
-func object(action string) map[string]any {
-	return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": action, "Resource": "*"}}}
-}
-
-var trustObject = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
-	"Effect": "Allow", "Principal": map[string]any{"Service": []any{"lambda.amazonaws.com"}}, "Action": []any{"sts:AssumeRole"}}}}
-
-func roleWith() map[string]any {
-	return map[string]any{
-		"RoleName": "demo-Role-1", "AssumeRolePolicyDocument": trustObject, "Description": "of a stack", "MaxSessionDuration": "7200",
-		"ManagedPolicyArns": []any{basicExecution, "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"}, "PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess",
-		"Policies": []any{map[string]any{"PolicyName": "a", "PolicyDocument": object("s3:Get*")}, map[string]any{"PolicyName": "b", "PolicyDocument": s3Read}},
-		"Tags":     []any{map[string]any{"Key": "team", "Value": "blue"}},
-	}
-}
+// roleProperties are those of a role with everything.
+var roleProperties = `{"AssumeRolePolicyDocument":` + lambdaTrust + `,"Description":"of a stack","MaxSessionDuration":"7200",
+	"ManagedPolicyArns":["` + basicExecution + `","arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess"],"PermissionsBoundary":"arn:aws:iam::aws:policy/PowerUserAccess",
+	"Policies":[{"PolicyName":"a","PolicyDocument":` + document("s3:Get*") + `},{"PolicyName":"b","PolicyDocument":` + strconv.Quote(s3Read) + `}],
+	"Tags":[{"Key":"team","Value":"blue"}]}`
 
 func tagsOf(r *iamtypes.Role) string {
 	var all []string
@@ -160,36 +90,31 @@ func tagsOf(r *iamtypes.Role) string {
 
 func TestRoleResource(t *testing.T) {
 	t.Parallel()
-	d := drive(t, storetest.New(t))
-	typ := d.types["Role"]
-	if !typ.IAM || !typ.Replaces("RoleName") || !typ.Replaces("Path") || typ.Replaces("Description") || typ.Naming.Property != "RoleName" || typ.Naming.Limit != 64 ||
-		!typ.HasAttribute("Arn") || !typ.HasAttribute("RoleId") || typ.HasAttribute("RoleName") {
-		t.Errorf("the type is %+v", typ)
-	}
-	properties := roleWith()
-	made := d.create("Role", "Role", properties)
-	r, inline, attached := d.role("demo-Role-1")
-	if made.PhysicalID != "demo-Role-1" || made.Ref != "" || made.Attributes["Arn"] != *r.Arn || made.Attributes["RoleId"] != *r.RoleId {
-		t.Errorf("made %+v", made)
+	b := newStack(t, storetest.New(t))
+	b.Replaces("AWS::IAM::Role", true, "RoleName", "Path")
+	b.Replaces("AWS::IAM::Role", false, "Description", "AssumeRolePolicyDocument", "Policies", "Tags")
+	made := b.Create("AWS::IAM::Role", "Role", roleProperties)
+	b.Found(made)
+	name := made.PhysicalID
+	r, inline, attached := b.role(name)
+	if !strings.HasPrefix(name, "stack-Role-") || !made.Type.IAM || made.Ref != "" || made.Attributes["Arn"] != *r.Arn || made.Attributes["RoleId"] != *r.RoleId {
+		t.Errorf("made %+v", made.Result)
 	}
 	if !slices.Equal(inline, []string{"a", "b"}) || !slices.Equal(attached, []string{"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"}) ||
-		*r.MaxSessionDuration != 7200 || *r.PermissionsBoundary.PermissionsBoundaryArn != properties["PermissionsBoundary"] {
+		*r.MaxSessionDuration != 7200 || *r.PermissionsBoundary.PermissionsBoundaryArn != "arn:aws:iam::aws:policy/PowerUserAccess" {
 		t.Errorf("role %+v with %v and %v", r, inline, attached)
 	}
 	if got := tagsOf(r); got != "of=the stack team=blue" { // and none of CloudFormation's own
 		t.Errorf("tags %s", got)
 	}
-	if trusted, err := d.Trusts(t.Context(), lambdaService, *r.Arn); err != nil || !trusted {
+	if trusted, err := b.Trusts(t.Context(), lambdaService, *r.Arn); err != nil || !trusted {
 		t.Errorf("the trust policy: %v, %v", trusted, err)
 	}
 
-	next := with(properties, map[string]any{
-		"Description": nil, "MaxSessionDuration": nil, "PermissionsBoundary": nil, "AssumeRolePolicyDocument": strings.Replace(lambdaTrust, "lambda.", "apigateway.", 1),
-		"ManagedPolicyArns": []any{basicExecution, "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"}, "Policies": []any{map[string]any{"PolicyName": "b", "PolicyDocument": object("s3:Put*")}},
-		"Tags": []any{map[string]any{"Key": "Team", "Value": "red"}},
-	})
-	d.mustUpdate("Role", made, properties, next)
-	r, inline, attached = d.role("demo-Role-1")
+	b.Update(made, `{"AssumeRolePolicyDocument":`+strconv.Quote(strings.Replace(lambdaTrust, "lambda.", "apigateway.", 1))+`,
+		"ManagedPolicyArns":["`+basicExecution+`","arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"],
+		"Policies":[{"PolicyName":"b","PolicyDocument":`+document("s3:Put*")+`}],"Tags":[{"Key":"Team","Value":"red"}]}`)
+	r, inline, attached = b.role(name)
 	if r.Description != nil || *r.MaxSessionDuration != 3600 || r.PermissionsBoundary != nil || !slices.Equal(inline, []string{"b"}) ||
 		!slices.Equal(attached, []string{"AmazonS3ReadOnlyAccess", "AWSLambdaBasicExecutionRole"}) {
 		t.Errorf("updated: %+v with %v and %v", r, inline, attached)
@@ -197,210 +122,170 @@ func TestRoleResource(t *testing.T) {
 	if got := tagsOf(r); got != "Team=red of=the stack" {
 		t.Errorf("tags %s", got)
 	}
-	if b, err := d.GetRolePolicy(d.ctx, &iam.GetRolePolicyInput{RoleName: str("demo-Role-1"), PolicyName: str("b")}); err != nil || !strings.Contains(unescaped(t, b.PolicyDocument), `"s3:Put*"`) {
-		t.Errorf("policy b: %v %+v", err, b)
+	if p, err := b.GetRolePolicy(b.ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: str("b")}); err != nil || !strings.Contains(unescaped(t, p.PolicyDocument), `"s3:Put*"`) {
+		t.Errorf("policy b: %v %+v", err, p)
 	}
 
 	// What somebody else has attached keeps the role.
 	other := str("arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess")
-	if _, err := d.AttachRolePolicy(d.ctx, &iam.AttachRolePolicyInput{RoleName: str("demo-Role-1"), PolicyArn: other}); err != nil {
+	if _, err := b.AttachRolePolicy(b.ctx, &iam.AttachRolePolicyInput{RoleName: &name, PolicyArn: other}); err != nil {
 		t.Fatal(err)
 	}
-	c := d.change("Role", next)
-	c.PhysicalID = "demo-Role-1"
-	wantError(t, "with a policy of others", typ.Delete(d.ctx, c), "DeleteConflict", "Cannot delete entity, must detach all policies first.")
-	if _, err := d.DetachRolePolicy(d.ctx, &iam.DetachRolePolicyInput{RoleName: str("demo-Role-1"), PolicyArn: other}); err != nil {
+	wantError(t, "with a policy of others", b.TryDelete(made), "DeleteConflict", "Cannot delete entity, must detach all policies first.")
+	if _, err := b.DetachRolePolicy(b.ctx, &iam.DetachRolePolicyInput{RoleName: &name, PolicyArn: other}); err != nil {
 		t.Fatal(err)
 	}
-	d.delete("Role", made, next)
+	b.Delete(made)
 
-	for _, bad := range []map[string]any{
-		{}, {"AssumeRolePolicyDocument": trustObject, "Policies": []any{map[string]any{"PolicyName": "a"}}},
-		{"AssumeRolePolicyDocument": trustObject, "Tags": []any{map[string]any{"Key": "aws:x", "Value": ""}}}, {"AssumeRolePolicyDocument": trustObject, "Rolename": "x"},
-	} {
-		if problems := typ.Check(bad); len(problems) != 1 {
-			t.Errorf("%v: %v", bad, problems)
-		}
-	}
-	_, err := typ.Create(d.ctx, d.change("Role", map[string]any{"RoleName": "r", "AssumeRolePolicyDocument": object("s3:*")}))
-	wantError(t, "a document that trusts nobody", err, "MalformedPolicyDocument", "Missing required field Principal")
-	_, err = typ.Create(d.ctx, d.change("Role", map[string]any{"RoleName": "a b", "AssumeRolePolicyDocument": trustObject}))
-	wantError(t, "a bad name", err, "ValidationError", "1 validation error detected")
+	b.Refused("AWS::IAM::Role", `{}`, "", "Property AssumeRolePolicyDocument cannot be empty.")
+	b.Refused("AWS::IAM::Role", `{"AssumeRolePolicyDocument":`+lambdaTrust+`,"Policies":[{"PolicyName":"a"}]}`, "", "Property PolicyDocument cannot be empty.")
+	b.Refused("AWS::IAM::Role", `{"AssumeRolePolicyDocument":`+lambdaTrust+`,"Rolename":"x"}`, "", "Encountered unsupported property Rolename")
+	b.Refused("AWS::IAM::Role", `{"AssumeRolePolicyDocument":`+lambdaTrust+`,"RoleName":"a b"}`, "ValidationError", "1 validation error detected")
+	b.Refused("AWS::IAM::Role", `{"AssumeRolePolicyDocument":`+s3Read+`}`, "MalformedPolicyDocument", "Missing required field Principal")
 }
 
 // A role is made once, however often an attempt is cut off; and it is nobody else's.
 func TestRoleResourceAfterACrash(t *testing.T) {
 	t.Parallel()
 	for cut := 1; ; cut++ {
-		st := storetest.New(t)
 		commits, crashed := 0, errors.New("the node was killed")
-		d := drive(t, storetest.FailAfter(st, func(*store.Batch) error {
+		b := newStack(t, storetest.FailAfter(storetest.New(t), func(*store.Batch) error {
 			if commits++; commits == cut {
 				return crashed
 			}
 			return nil
 		}))
-		typ, c := d.types["Role"], d.change("Role", roleWith())
-		_, err := typ.Create(d.ctx, c)
+		named := strings.Replace(roleProperties, "{", `{"RoleName":"mine",`, 1)
+		r := b.New("AWS::IAM::Role", "Role", named)
+		err := b.Try(r)
 		if err == nil {
-			if cut < 6 {
-				t.Errorf("the role took only %d writes", commits)
+			if commits != 5 {
+				t.Errorf("the role took %d writes", commits)
 			}
 			return
 		}
 		if !errors.Is(err, crashed) {
 			t.Fatal(err)
 		}
-		found, err := typ.Find(d.ctx, c)
-		if err != nil || found != "demo-Role-1" {
-			t.Fatalf("found %q after %d writes, %v", found, cut, err)
+		if r.Change.PhysicalID = b.Find(r); r.Change.PhysicalID != "mine" {
+			t.Fatalf("found %q after %d writes", r.Change.PhysicalID, cut)
 		}
-		c.PhysicalID = found
-		made, err := typ.Create(d.ctx, c)
-		if err != nil {
+		if err := b.Try(r); err != nil {
 			t.Fatalf("again after %d writes: %v", cut, err)
 		}
-		if _, inline, attached := d.role("demo-Role-1"); len(inline) != 2 || len(attached) != 2 {
+		if _, inline, attached := b.role("mine"); len(inline) != 2 || len(attached) != 2 {
 			t.Errorf("after %d writes: %v %v", cut, inline, attached)
 		}
-		other := d.change("Role", roleWith())
-		if found, err := typ.Find(d.ctx, other); err != nil || found != "" {
-			t.Errorf("another change found %q, %v", found, err)
+		if found := b.Find(b.New("AWS::IAM::Role", "Role", named)); found != "" {
+			t.Errorf("another change found %q", found)
 		}
-		_, err = typ.Create(d.ctx, other)
-		wantError(t, "another change", err, "EntityAlreadyExists", "Role with name demo-Role-1 already exists.")
-		d.delete("Role", made, roleWith())
+		b.Refused("AWS::IAM::Role", named, "EntityAlreadyExists", "Role with name mine already exists.")
+		b.Delete(r)
 	}
 }
 
 func TestPolicyResource(t *testing.T) {
 	t.Parallel()
-	d := drive(t, storetest.New(t))
+	b := newStack(t, storetest.New(t))
 	for _, name := range []string{"one", "two"} {
-		newRole(t, d.Service, name, "/", lambdaTrust)
+		newRole(t, b.Service, name, "/", lambdaTrust)
 	}
-	properties := map[string]any{"PolicyName": "p", "PolicyDocument": object("s3:Get*"), "Roles": []any{"one"}}
-	made := d.create("Policy", "Policy", properties)
-	if !strings.HasPrefix(made.PhysicalID, "demo-Policy-") || made.Attributes["Id"] != made.PhysicalID {
-		t.Errorf("made %+v", made)
+	properties := func(name, roles string) string {
+		return `{"PolicyName":"` + name + `","PolicyDocument":` + document("s3:Get*") + `,"Roles":` + roles + `}`
 	}
-	inline := func(name string) []string {
-		_, inline, _ := d.role(name)
-		return inline
+	made := b.Create("AWS::IAM::Policy", "Policy", properties("p", `["one"]`))
+	b.Again(made)
+	if !strings.HasPrefix(made.PhysicalID, "stack-Policy-") || made.Attributes["Id"] != made.PhysicalID || !made.Type.IAM || made.Type.Naming != nil {
+		t.Errorf("made %+v", made.Result)
 	}
-	next := with(properties, map[string]any{"PolicyName": "q", "Roles": []any{"two"}})
 	for _, step := range []struct {
-		old, now map[string]any
-		one, two []string
+		name, roles string
+		one, two    []string
 	}{
-		{properties, with(properties, map[string]any{"Roles": []any{"one", "two"}}), []string{"p"}, []string{"p"}},
-		{with(properties, map[string]any{"Roles": []any{"one", "two"}}), next, []string{}, []string{"q"}},
+		{"p", `["one","two"]`, []string{"p"}, []string{"p"}},
+		{"q", `["two"]`, []string{}, []string{"q"}},
 	} {
-		made = d.mustUpdate("Policy", made, step.old, step.now)
-		if one, two := inline("one"), inline("two"); !slices.Equal(one, step.one) || !slices.Equal(two, step.two) {
-			t.Errorf("%v: %v and %v", step.now, one, two)
+		b.Update(made, properties(step.name, step.roles))
+		_, one, _ := b.role("one")
+		if _, two, _ := b.role("two"); !slices.Equal(one, step.one) || !slices.Equal(two, step.two) {
+			t.Errorf("%s in %s: %v and %v", step.name, step.roles, one, two)
 		}
 	}
-	d.delete("Policy", made, next)
-	if two := inline("two"); len(two) != 0 {
+	b.Delete(made)
+	if _, two, _ := b.role("two"); len(two) != 0 {
 		t.Errorf("left: %v", two)
 	}
 	var property *resource.PropertyError
-	if _, err := d.types["Policy"].Create(d.ctx, d.change("Policy", with(properties, map[string]any{"Roles": nil}))); !errors.As(err, &property) {
+	if err := b.Try(b.New("AWS::IAM::Policy", "Policy", properties("p", `[]`))); !errors.As(err, &property) {
 		t.Errorf("for nobody: %v", err)
 	}
-	if problems := d.types["Policy"].Check(with(properties, map[string]any{"Users": []any{"alice"}})); len(problems) != 1 || !strings.Contains(problems[0].Message, "not built") {
-		t.Errorf("for a user: %v", problems)
-	}
+	b.Refused("AWS::IAM::Policy", strings.Replace(properties("p", `["one"]`), "Roles", "Users", 1), "", "Property Users is not built")
 }
 
 func TestRolePolicyResource(t *testing.T) {
 	t.Parallel()
-	d := drive(t, storetest.New(t))
-	newRole(t, d.Service, "r", "/", lambdaTrust)
-	typ := d.types["RolePolicy"]
-	if !typ.Replaces("PolicyName") || !typ.Replaces("RoleName") || typ.Replaces("PolicyDocument") {
-		t.Errorf("the type is %+v", typ)
+	b := newStack(t, storetest.New(t))
+	newRole(t, b.Service, "r", "/", lambdaTrust)
+	b.Replaces("AWS::IAM::RolePolicy", true, "PolicyName", "RoleName")
+	b.Replaces("AWS::IAM::RolePolicy", false, "PolicyDocument")
+	properties := func(role, action string) string {
+		return `{"PolicyName":"p","RoleName":"` + role + `","PolicyDocument":` + document(action) + `}`
 	}
-	properties := map[string]any{"PolicyName": "p", "RoleName": "r", "PolicyDocument": object("s3:Get*")}
-	for range 2 { // again, as after a crash
-		if made := d.create("RolePolicy", "P", properties); made.PhysicalID != "p|r" {
-			t.Errorf("made %+v", made)
-		}
+	made := b.Create("AWS::IAM::RolePolicy", "P", properties("r", "s3:Get*"))
+	b.Again(made)
+	if made.PhysicalID != "p|r" {
+		t.Errorf("made %+v", made.Result)
 	}
-	next := with(properties, map[string]any{"PolicyDocument": object("s3:Put*")})
-	_, err := typ.Create(d.ctx, d.change("Other", next))
-	wantError(t, "a policy that somebody has made", err, "EntityAlreadyExists", "The role r has a policy with name p already.")
-	made := d.mustUpdate("RolePolicy", resource.Result{PhysicalID: "p|r"}, properties, next)
-	d.delete("RolePolicy", made, next)
-	if _, inline, _ := d.role("r"); len(inline) != 0 {
+	b.Refused("AWS::IAM::RolePolicy", properties("r", "s3:Put*"), "EntityAlreadyExists", "The role r has a policy with name p already.")
+	b.Update(made, properties("r", "s3:Put*"))
+	b.Delete(made)
+	if _, inline, _ := b.role("r"); len(inline) != 0 {
 		t.Errorf("left: %v", inline)
 	}
-	_, err = typ.Create(d.ctx, d.change("P", with(properties, map[string]any{"RoleName": "none"})))
-	wantError(t, "no role", err, "NoSuchEntity", "The role with name none cannot be found.")
+	b.Refused("AWS::IAM::RolePolicy", properties("none", "s3:Get*"), "NoSuchEntity", "The role with name none cannot be found.")
 }
 
 func TestManagedPolicyResource(t *testing.T) {
 	t.Parallel()
-	d := drive(t, storetest.New(t))
+	b := newStack(t, storetest.New(t))
 	for _, name := range []string{"one", "two"} {
-		newRole(t, d.Service, name, "/", lambdaTrust)
+		newRole(t, b.Service, name, "/", lambdaTrust)
 	}
-	typ := d.types["ManagedPolicy"]
-	if !typ.IAM || !typ.Replaces("ManagedPolicyName") || !typ.Replaces("Description") || !typ.Replaces("Path") || typ.Replaces("PolicyDocument") || typ.Naming.Property != "ManagedPolicyName" {
-		t.Errorf("the type is %+v", typ)
+	b.Replaces("AWS::IAM::ManagedPolicy", true, "ManagedPolicyName", "Description", "Path")
+	b.Replaces("AWS::IAM::ManagedPolicy", false, "PolicyDocument", "Roles")
+	properties := func(action, role string) string {
+		return `{"ManagedPolicyName":"mine","Path":"/own/","Description":"d","PolicyDocument":` + document(action) + `,"Roles":["` + role + `"]}`
 	}
-	properties := map[string]any{"ManagedPolicyName": "demo-P-1", "Path": "/own/", "Description": "d", "PolicyDocument": object("s3:A*"), "Roles": []any{"one"}}
-	c := d.change("P", properties)
-	if found, err := typ.Find(d.ctx, c); err != nil || found != "" {
-		t.Errorf("found %q, %v", found, err)
+	if found := b.Find(b.New("AWS::IAM::ManagedPolicy", "P", properties("s3:A*", "one"))); found != "" {
+		t.Errorf("found %q", found)
 	}
-	var made resource.Result
-	for range 2 { // again, as after a crash
-		var err error
-		if made, err = typ.Create(d.ctx, c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const arn = "arn:aws:iam::123456789012:policy/own/demo-P-1"
+	made := b.Create("AWS::IAM::ManagedPolicy", "P", properties("s3:A*", "one"))
+	b.Found(made)
+	const arn = "arn:aws:iam::123456789012:policy/own/mine"
 	if made.PhysicalID != arn || made.Attributes["PolicyArn"] != arn || made.Attributes["DefaultVersionId"] != "v1" || made.Attributes["AttachmentCount"] != "1" || made.Attributes["IsAttachable"] != "true" {
-		t.Errorf("made %+v", made)
+		t.Errorf("made %+v", made.Result)
 	}
-	for name := range made.Attributes {
-		if !typ.HasAttribute(name) {
-			t.Errorf("the attribute %s cannot be read", name)
-		}
-	}
-	if found, err := typ.Find(d.ctx, c); err != nil || found != arn {
-		t.Errorf("found %q, %v", found, err)
-	}
-	_, err := typ.Create(d.ctx, d.change("P", properties))
-	wantError(t, "another change", err, "EntityAlreadyExists", "A policy called demo-P-1 already exists.")
+	b.Refused("AWS::IAM::ManagedPolicy", properties("s3:A*", "one"), "EntityAlreadyExists", "A policy called mine already exists.")
 
 	// More versions than there is room for.
-	old := properties
 	for i := range 8 {
-		next := with(old, map[string]any{"PolicyDocument": object(fmt.Sprintf("s3:B%d", i)), "Roles": []any{[]string{"two", "one"}[i%2]}})
-		made = d.mustUpdate("ManagedPolicy", made, old, next)
-		old = next
+		b.Update(made, properties(fmt.Sprintf("s3:B%d", i), []string{"two", "one"}[i%2]))
 	}
 	if made.Attributes["DefaultVersionId"] != "v9" || made.Attributes["AttachmentCount"] != "1" {
-		t.Errorf("updated: %+v", made)
+		t.Errorf("updated: %+v", made.Result)
 	}
-	versions, err := d.ListPolicyVersions(d.ctx, &iam.ListPolicyVersionsInput{PolicyArn: aws.String(arn)})
+	versions, err := b.ListPolicyVersions(b.ctx, &iam.ListPolicyVersionsInput{PolicyArn: str(arn)})
 	if err != nil || len(versions.Versions) != 5 || !versions.Versions[0].IsDefaultVersion {
 		t.Errorf("versions: %v %+v", err, versions)
 	}
-	if _, _, attached := d.role("one"); !slices.Equal(attached, []string{"demo-P-1"}) {
+	if _, _, attached := b.role("one"); !slices.Equal(attached, []string{"mine"}) {
 		t.Errorf("one has %v", attached)
 	}
-	d.delete("ManagedPolicy", made, old)
-	if _, err := d.GetPolicy(d.ctx, &iam.GetPolicyInput{PolicyArn: aws.String(arn)}); !resource.IsNotFound(err) {
+	b.Delete(made)
+	if _, err := b.GetPolicy(b.ctx, &iam.GetPolicyInput{PolicyArn: str(arn)}); !resource.IsNotFound(err) {
 		t.Errorf("after delete: %v", err)
 	}
-	if problems := typ.Check(with(properties, map[string]any{"Groups": []any{"g"}})); len(problems) != 1 || !strings.Contains(problems[0].Message, "not built") {
-		t.Errorf("for a group: %v", problems)
-	}
+	b.Refused("AWS::IAM::ManagedPolicy", strings.Replace(properties("s3:A*", "one"), "Roles", "Groups", 1), "", "Property Groups is not built")
 }
 
 // A service acts with a role that trusts it, and with no other.

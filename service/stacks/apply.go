@@ -102,7 +102,7 @@ func (x *execution) desired(ctx context.Context, id string, needs []string) (sta
 	if err != nil {
 		return state{}, err
 	}
-	metadata, err := x.want.bound.Metadata(ctx, id, lookup{x, ctx}, template.KeepDynamic)
+	metadata, err := x.want.bound.Metadata(ctx, id, lookup{x, ctx})
 	if err != nil {
 		return state{}, err
 	}

@@ -150,7 +150,7 @@ func (f *foresight) resource(ctx context.Context, k *stack, id string, r *templa
 		c.Scope = append(c.Scope, "Tags")
 		c.Details = append(c.Details, changeDetail{Attribute: "Tags", Recreation: "Never", Evaluation: "Static", Source: "DirectModification"})
 	}
-	if metadata, err := f.p.bound.Metadata(ctx, id, f, template.KeepDynamic); err != nil {
+	if metadata, err := f.p.bound.Metadata(ctx, id, f); err != nil {
 		return nil, templateError(err)
 	} else if !equal(metadataOf(metadata), rec.Now.Metadata) {
 		c.Scope = append(c.Scope, "Metadata")

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"countersign/arn"
 	"countersign/service/stacks/resource"
 )
 
@@ -15,6 +16,7 @@ const (
 	typeWaitHandle      = "AWS::CloudFormation::WaitConditionHandle"
 	typeCustom          = "AWS::CloudFormation::CustomResource"
 	typeCDKMetadata     = "AWS::CDK::Metadata"
+	typeRepository      = "AWS::ECR::Repository"
 	customPrefix        = "Custom::"
 	maxCustomTypeLength = 60
 )
@@ -37,7 +39,7 @@ func (s *Service) lookUp(name string) (resource.Type, bool) {
 }
 
 func (s *Service) ownTypes() []resource.Type {
-	return []resource.Type{s.customResource(), s.nestedStack(), s.waitCondition(), s.waitHandle(), cdkMetadata()}
+	return []resource.Type{s.customResource(), s.nestedStack(), s.waitCondition(), s.waitHandle(), cdkMetadata(), repository()}
 }
 
 // cdkMetadata is in every stack of the CDK. It stands for nothing, on AWS as well.
@@ -52,6 +54,32 @@ func cdkMetadata() resource.Type {
 		Name: typeCDKMetadata, Create: made,
 		Update: func(_ context.Context, c *resource.Change[properties]) (resource.Result, error) {
 			return resource.Result{PhysicalID: c.PhysicalID}, nil
+		},
+		Delete: func(context.Context, *resource.Change[properties]) error { return nil },
+	})
+}
+
+// repository is a name without a registry behind it: every bootstrap stack of the CDK has
+// one, whether images are used or not. Pushing to it fails, since nothing listens.
+func repository() resource.Type {
+	type properties struct {
+		RepositoryName string         `cfn:"replace"`
+		Rest           map[string]any `cfn:"rest"`
+	}
+	result := func(c *resource.Change[properties]) resource.Result {
+		name := c.Properties.RepositoryName
+		return resource.Result{PhysicalID: name, Attributes: map[string]any{
+			"Arn":           arn.New("ecr", c.Stack.Region, c.Stack.Account, "repository/"+name).String(),
+			"RepositoryUri": c.Stack.Account + ".dkr.ecr." + c.Stack.Region + "." + suffix(c.Stack.Region) + "/" + name,
+		}}
+	}
+	return resource.Define(resource.Spec[properties]{
+		Name: typeRepository, Attributes: []string{"Arn", "RepositoryUri"}, Naming: &resource.Naming{Property: "RepositoryName", Limit: 256, Lower: true},
+		Create: func(_ context.Context, c *resource.Change[properties]) (resource.Result, error) {
+			return result(c), nil
+		},
+		Update: func(_ context.Context, c *resource.Change[properties]) (resource.Result, error) {
+			return result(c), nil
 		},
 		Delete: func(context.Context, *resource.Change[properties]) error { return nil },
 	})

@@ -31,8 +31,6 @@ const (
 // mask stands for the value of a NoEcho parameter.
 const mask = "****"
 
-const transformSAM = "AWS::Serverless-2016-10-31"
-
 // A wish is what a caller wants a stack to be.
 type wish struct {
 	body, url    *string
@@ -196,10 +194,10 @@ func (s *Service) process(ctx context.Context, t *target, k *stack) (*prepared, 
 	transformed := false
 	for _, name := range t.Transforms {
 		switch name {
-		case transformSAM:
+		case sam.Name:
 			out, err := sam.Transform(t.Processed, sam.Input{Parameters: t.Given, Region: k.Region, Partition: arn.Partition(k.Region)})
 			if err != nil {
-				return nil, &transformError{invalid("Transform %s failed with: %s", transformSAM, message(err))}
+				return nil, &transformError{invalid("Transform %s failed with: %s", sam.Name, message(err))}
 			}
 			t.Processed, transformed = out, true
 		case "AWS::LanguageExtensions": // a matter of the language
@@ -239,7 +237,10 @@ func (s *Service) load(ctx context.Context, t *target, k *stack, at func(path ..
 		return nil, templateError(err)
 	}
 	if !recorded {
-		t.Arguments = fetched
+		t.Arguments, t.Values = fetched, map[string]string{}
+		for name, a := range arguments {
+			t.Values[name] = a.Text
+		}
 	}
 	bound, err := tmpl.Bind(template.Scope{
 		Account: k.Account, Region: k.Region, Partition: arn.Partition(k.Region), URLSuffix: suffix(k.Region), StackID: k.arn(), StackName: k.Name, Arguments: arguments,
@@ -295,12 +296,14 @@ func given(list []types.Parameter, before *target) (map[string]string, error) {
 		case aws.ToBool(p.UsePreviousValue) && p.ParameterValue != nil:
 			return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true and non empty value for a parameter", key)
 		case aws.ToBool(p.UsePreviousValue):
-			if before == nil {
+			v, had := "", false
+			if before != nil {
+				v, had = before.Values[key]
+			}
+			if !had {
 				return nil, invalid("Invalid input for parameter key %s. Cannot specify usePreviousValue as true for a parameter key not in the previous template", key)
 			}
-			if v, ok := before.Given[key]; ok {
-				out[key] = v
-			} // else the previous template's default, which is the template's still
+			out[key] = v
 		case p.ParameterValue == nil:
 			return nil, invalid("Invalid value for parameter %s: a ParameterValue or UsePreviousValue is needed", key)
 		default:
@@ -369,7 +372,7 @@ func (s *Service) checkCapabilities(p *prepared, direct bool) error {
 			missing = append(missing, c)
 		}
 	}
-	if direct && slices.Contains(p.target.Transforms, transformSAM) && !has("CAPABILITY_AUTO_EXPAND") {
+	if direct && slices.Contains(p.target.Transforms, sam.Name) && !has("CAPABILITY_AUTO_EXPAND") {
 		missing = append(missing, "CAPABILITY_AUTO_EXPAND")
 	}
 	if len(missing) > 0 {

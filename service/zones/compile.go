@@ -34,7 +34,7 @@ func (s *Service) Compile(ctx context.Context) (*snapshot.DNS, error) {
 			}
 			c := snapshot.RecordSet{Name: set.Name.presentation(), Type: set.Type, TTL: set.TTL}
 			for _, value := range set.Values {
-				rr, err := resource(set.Name, set.Type, value)
+				rr, err := parseValue(set.Name, set.Type, value)
 				if err != nil {
 					return nil, fmt.Errorf("record set %s %s of zone %s: %w", set.Name, set.Type, z.ID, err)
 				}

@@ -35,7 +35,7 @@ func checkValue(n name, kind, value string) string {
 	if zoneSyntax(value) {
 		return "InvalidRData (Value has a comment or parentheses outside quotation marks)"
 	}
-	if _, err := resource(n, kind, value); err != nil {
+	if _, err := parseValue(n, kind, value); err != nil {
 		return "InvalidRData (Value is not a valid " + kind + " value)"
 	}
 	return ""
@@ -58,9 +58,9 @@ func zoneSyntax(value string) bool {
 	return false
 }
 
-// resource parses one value as a zone file would hold it; names in it are
+// parseValue parses one value as a zone file would hold it; names in it are
 // absolute with or without the dot at the end, as on Route 53.
-func resource(n name, kind, value string) (dns.RR, error) {
+func parseValue(n name, kind, value string) (dns.RR, error) {
 	z := dns.NewZoneParser(strings.NewReader(string(n.presentation())+" 300 IN "+kind+" "+value+"\n"), ".", "")
 	z.SetIncludeAllowed(false)
 	rr, ok := z.Next()

@@ -371,7 +371,7 @@ func FuzzValue(f *testing.F) {
 		if !recordTypes[kind] || checkValue("a.example.com.", kind, value) != "" {
 			return
 		}
-		if _, err := resource("a.example.com.", kind, value); err != nil {
+		if _, err := parseValue("a.example.com.", kind, value); err != nil {
 			t.Errorf("%s %q was accepted and cannot be served: %v", kind, value, err)
 		}
 	})

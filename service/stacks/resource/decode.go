@@ -113,7 +113,7 @@ func (s *schema) field(name string) *property {
 
 // decode reads raw into the struct v.
 func (s *schema) decode(raw map[string]any, v reflect.Value) []Problem {
-	d := decoder{}
+	d := decoder{known: s.known}
 	d.structure(s, raw, v)
 	return d.problems
 }
@@ -121,6 +121,7 @@ func (s *schema) decode(raw map[string]any, v reflect.Value) []Problem {
 // A decoder collects what is wrong; path is where it is.
 type decoder struct {
 	path     []string
+	known    []string // see Spec.Known
 	problems []Problem
 }
 
@@ -140,7 +141,7 @@ func (d *decoder) structure(s *schema, raw map[string]any, v reflect.Value) {
 				v.Field(s.rest).Set(reflect.ValueOf(map[string]any{}))
 			}
 			v.Field(s.rest).Interface().(map[string]any)[name] = raw[name]
-		case slices.Contains(s.known, name):
+		case slices.Contains(d.known, d.place()):
 			d.problem("Property %s is not built in this version of Countersign; leave it out", name)
 		default:
 			d.problem("Encountered unsupported property %s", name)
@@ -243,6 +244,17 @@ func (d *decoder) value(raw any, v reflect.Value) {
 		}
 		d.structure(s, m, v)
 	}
+}
+
+// place is the path without the numbers of lists, joined by dots.
+func (d *decoder) place() string {
+	var names []string
+	for _, p := range d.path {
+		if _, err := strconv.Atoi(p); err != nil {
+			names = append(names, p)
+		}
+	}
+	return strings.Join(names, ".")
 }
 
 // last is the name that a message calls the place by: the last one that is no number.

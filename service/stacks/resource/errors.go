@@ -31,6 +31,8 @@ func HandlerCode(err error) string {
 		return false
 	}
 	switch {
+	case code == "NotStabilized": // what a type answers when it has waited in vain
+		return code
 	case has("NotFound", "NoSuch", "DoesNotExist"):
 		return "NotFound"
 	case has("AlreadyExist", "AlreadyOwned", "EntityAlreadyExists") || code == "ResourceExistsException":

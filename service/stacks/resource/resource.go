@@ -6,9 +6,12 @@ package resource
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -36,7 +39,8 @@ type Spec[P any] struct {
 	IAM bool
 
 	// Known are properties that AWS has and this version does not build. Giving
-	// one is refused with words that say so, not as a misspelling.
+	// one is refused with words that say so, not as a misspelling. Dots lead into properties:
+	// "RecordSets.Weight" is a property of the elements of a list.
 	Known []string
 
 	// Check, when not nil, judges properties before anything is changed, with what
@@ -44,8 +48,9 @@ type Spec[P any] struct {
 	Check func(p *P) []Problem
 
 	// Create makes the resource, and returns when it can be used. It may run again after a
-	// crash, with the same Token, Name and properties: what then exists already
-	// is the earlier attempt's. Change.PhysicalID is what that one had told Initiated, or empty.
+	// crash, with the same Token and properties, the generated name among them. What exists already
+	// is taken over where it is surely the earlier attempt's: by the token, the tags (Change.Ours), a name that
+	// nobody else can have, or Change.PhysicalID. Anything else that is in the way is somebody's, and an error.
 	Create func(ctx context.Context, c *Change[P]) (Result, error)
 
 	// Update brings the resource from Old to Properties in place. Nil: every change
@@ -57,7 +62,8 @@ type Spec[P any] struct {
 	Delete func(ctx context.Context, c *Change[P]) error
 
 	// Find, when not nil, looks for what an earlier Create may have made that was cut
-	// off before it could say so; "" if there is nothing.
+	// off before it could say so; "" if there is nothing. It is asked after a crash only, before
+	// Create runs again or the resource is given up: what it answers becomes Change.PhysicalID.
 	Find func(ctx context.Context, c *Change[P]) (physicalID string, err error)
 }
 
@@ -71,6 +77,53 @@ type Naming struct {
 	Make func(stack, logicalID, random string) string
 }
 
+// Name makes the name. Token stands for the random part: the same one gives the
+// same name, so that a repeated attempt makes the same thing, and who does not know it cannot guess the name.
+func (n *Naming) Name(stack, logicalID, token string) string {
+	const random = 12 // letters and digits, as long as AWS's
+	sum := sha256.Sum256([]byte("name\x00" + logicalID + "\x00" + token))
+	suffix := make([]byte, random)
+	for i := range suffix {
+		suffix[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[int(sum[i])%36]
+	}
+	if n.Make != nil {
+		return n.Make(stack, logicalID, string(suffix))
+	}
+	limit := n.Limit
+	if limit == 0 {
+		limit = 255
+	}
+	// Where both are long each gets half of the room; a short one leaves the rest to the other.
+	room := max(limit-random-2, 0)
+	logical := min(len(logicalID), max(room/2, room-len(stack)))
+	stack = stack[:min(len(stack), room-logical)]
+	name := strings.TrimRight(stack, "-") + "-" + logicalID[:logical] + "-" + string(suffix)
+	if n.Lower {
+		name = strings.ToLower(name)
+	}
+	return name
+}
+
+// Name is Naming.Name for the resource of the change. It is for ids that no property names.
+func (c *Change[P]) Name(limit int) string {
+	return (&Naming{Limit: limit}).Name(c.Stack.Name, c.LogicalID, c.Token)
+}
+
+// JSON is the text of a property of free JSON, as operations take policies and
+// API definitions: text stays as it is.
+func JSON(v any) (string, error) {
+	if text, ok := v.(string); ok {
+		return text, nil
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(b.String(), "\n"), nil
+}
+
 // A Change is one thing to do to one resource.
 type Change[P any] struct {
 	Stack     Stack
@@ -82,7 +135,7 @@ type Change[P any] struct {
 	Raw        map[string]any // Properties before they became a P
 	OldRaw     map[string]any // Update: likewise
 
-	PhysicalID string         // Update, Delete: of the resource. Create: see Spec.Create
+	PhysicalID string         // Update, Delete: of the resource. Create: of what an earlier attempt told Initiated, or Find found
 	Attributes map[string]any // Update, Delete: as they were recorded last
 
 	// Token is the same for every attempt at this change and differs between

@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// A Tag is a tag as most types have it in their properties.
+// A Tag is a tag as most types have it in their properties. Some types allow
+// that the value is left out, which is the same as an empty one.
 type Tag struct {
 	Key   string `cfn:"required"`
-	Value string `cfn:"required"`
+	Value string
 }
 
 // TagChanges tells which tags to set and which to remove to come from old to
@@ -36,6 +37,18 @@ func TagChanges(old, now []Tag) (set []Tag, removed []string) {
 	}
 	return set, removed
 }
+
+// Ours reports whether tags say that what carries them was made for this very
+// resource: by the same stack and under the same logical id.
+func (c *Change[P]) Ours(tags []Tag) bool {
+	return c.Stack.ID != "" && slices.Contains(tags, Tag{stackID, c.Stack.ID}) && slices.Contains(tags, Tag{logicalID, c.LogicalID})
+}
+
+// Tags that CloudFormation adds.
+const (
+	stackID   = "aws:cloudformation:stack-id"
+	logicalID = "aws:cloudformation:logical-id"
+)
 
 // systemTags refuses keys that are AWS's own in the property that takes tags:
 // behind the gate they would pass for CloudFormation's.

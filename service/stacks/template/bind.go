@@ -67,16 +67,26 @@ func (b *Bound) Dependencies() map[string][]string { return b.depends }
 // away, and with each Fn::If decided.
 func (b *Bound) prune() error {
 	live := func(condition string) bool { return condition == "" || b.conditions[condition] }
-	for id, r := range b.t.Resources {
+	for _, id := range sorted(b.t.Resources) {
+		r := b.t.Resources[id]
 		if !live(r.Condition) {
 			continue
 		}
 		p := *r
 		path := []string{"Resources", id}
-		for _, part := range []struct {
-			name string
-			m    *map[string]any
-		}{{"Properties", &p.Properties}, {"Metadata", &p.Metadata}, {"CreationPolicy", &p.CreationPolicy}, {"UpdatePolicy", &p.UpdatePolicy}} {
+		for _, name := range sorted(r.policies) {
+			v, err := b.evaluator(nil, nil).value(r.policies[name], append(path, name))
+			if err != nil {
+				return err
+			}
+			if _, gone := v.(none); gone {
+				continue
+			}
+			if err := p.setPolicy(b.t.at, name, v, path); err != nil {
+				return err
+			}
+		}
+		for _, part := range p.parts() {
 			m, err := b.pruneMap(*part.m, append(path, part.name))
 			if err != nil {
 				return err
@@ -85,7 +95,8 @@ func (b *Bound) prune() error {
 		}
 		b.resources[id] = &p
 	}
-	for name, o := range b.t.Outputs {
+	for _, name := range sorted(b.t.Outputs) {
+		o := b.t.Outputs[name]
 		if !live(o.Condition) {
 			continue
 		}
@@ -177,12 +188,9 @@ func (b *Bound) connect() error {
 			on[d] = b.resources[d] != nil // a false condition takes the dependency with it
 		}
 		path := []string{"Resources", id}
-		for _, part := range []struct {
-			name string
-			v    map[string]any
-		}{{"Properties", r.Properties}, {"Metadata", r.Metadata}, {"CreationPolicy", r.CreationPolicy}, {"UpdatePolicy", r.UpdatePolicy}} {
-			for _, k := range sorted(part.v) {
-				b.refer(part.v[k], func(to string) {
+		for _, part := range r.parts() {
+			for _, k := range sorted(*part.m) {
+				b.refer((*part.m)[k], func(to string) {
 					if on[to] = b.resources[to] != nil; !on[to] && missing[to] == nil {
 						missing[to] = append(slices.Clone(path), part.name, k)
 					}
@@ -218,7 +226,7 @@ func (b *Bound) connect() error {
 
 // refer calls found with the resources that v refers to.
 func (b *Bound) refer(v any, found func(id string)) {
-	b.t.refer(v, enterIf, func(r Reference) {
+	b.t.refer(v, nil, func(r Reference) {
 		if r.Kind != ToParameter {
 			found(r.Name)
 		}

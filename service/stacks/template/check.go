@@ -145,17 +145,18 @@ func (l *loader) checkResources() error {
 				c.miss(on, append(path, "DependsOn"))
 			}
 		}
-		for _, part := range []struct {
-			name string
-			v    map[string]any
-		}{{"Properties", r.Properties}, {"Metadata", r.Metadata}, {"CreationPolicy", r.CreationPolicy}, {"UpdatePolicy", r.UpdatePolicy}} {
-			path := append(path, part.name)
-			if name, _, ok := call(part.v); ok && part.name == "Properties" && name != "Ref" {
-				return l.at.refuse(path, "Encountered unsupported property %s", name)
+		for _, name := range sorted(r.policies) {
+			if err := c.static().value(r.policies[name], append(path, name)); err != nil {
+				return err
 			}
-			// Not value: an object of one property that is called Ref is none.
-			for _, k := range sorted(part.v) {
-				if err := c.value(part.v[k], append(path, k)); err != nil {
+		}
+		for _, part := range r.parts() {
+			path := append(path, part.name)
+			for _, k := range sorted(*part.m) {
+				if strings.HasPrefix(k, "Fn::") { // a function may give a property, but not all of them
+					return l.at.refuse(append(path, k), "Encountered unsupported property %s", k)
+				}
+				if err := c.value((*part.m)[k], append(path, k)); err != nil {
 					return err
 				}
 			}
@@ -336,7 +337,16 @@ func (c *checker) condition(v any, path []string) error {
 		if !isList || len(list) != 2 {
 			return c.at.refuse(path, "Template error: every Fn::Equals object requires a list of 2 string parameters.")
 		}
-		return c.value(list, path)
+		for i, e := range list {
+			path := append(path, strconv.Itoa(i))
+			if _, ok := Text(e); !ok && !functionOr[string](e) {
+				return c.at.refuse(path, "Template error: every Fn::Equals object requires a list of 2 string parameters.")
+			}
+			if err := c.value(e, path); err != nil {
+				return err
+			}
+		}
+		return nil
 	case ruleFunctions[name] && c.block == inRules:
 		if name == "Fn::ValueOf" || name == "Fn::ValueOfAll" || name == "Fn::RefAll" {
 			return c.at.refuse(path, "Template error: %s gives a value, not true or false", name)

@@ -2,6 +2,7 @@ package template
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -58,8 +59,11 @@ func ParseReference(service, reference string) (r DynamicReference, ok bool) {
 }
 
 // dynamic resolves the dynamic references in the text of a tree that has been
-// evaluated. What they stand for is not searched for more of them.
+// evaluated, in place. What they stand for is not searched for more of them.
 func (e *evaluator) dynamic(v any, path []string) (any, error) {
+	if slices.Contains(e.options, KeepDynamic) {
+		return v, nil
+	}
 	switch v := v.(type) {
 	case map[string]any:
 		for _, k := range sorted(v) {
@@ -78,15 +82,16 @@ func (e *evaluator) dynamic(v any, path []string) (any, error) {
 			v[i] = m
 		}
 	case string:
-		if strings.Contains(v, dynamicOpen) {
-			return e.resolve(v, path)
-		}
+		return e.resolve(v, path)
 	}
 	return v, nil
 }
 
-// resolve resolves the dynamic references in a text: to Unknown if one of them is.
-func (e *evaluator) resolve(text string, path []string) (any, error) {
+// resolve resolves the dynamic references in a text.
+func (e *evaluator) resolve(text string, path []string) (string, error) {
+	if !strings.Contains(text, dynamicOpen) {
+		return text, nil
+	}
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(text, dynamicOpen)
@@ -97,17 +102,23 @@ func (e *evaluator) resolve(text string, path []string) (any, error) {
 		inner, rest, closed := strings.Cut(after, "}}")
 		service, reference, _ := strings.Cut(inner, ":")
 		if _, ok := ParseReference(service, reference); !closed || !ok {
-			return nil, e.refuse(path, "Template error: the dynamic reference %s%s}} is malformed.", dynamicOpen, inner)
+			return "", e.refuse(path, "Template error: the dynamic reference %s%s}} is malformed.", dynamicOpen, inner)
 		}
-		if e.lookup == nil {
-			return nil, e.refuse(path, "Template error: a dynamic reference cannot stand here")
-		}
-		value, err := e.lookup.Dynamic(e.ctx, service, reference)
-		if err != nil {
-			return nil, e.failed(path, err)
+		value := dynamicOpen + inner + "}}"
+		if service == "ssm" || !slices.Contains(e.options, KeepSecrets) {
+			if e.resolved++; e.resolved > maxDynamic {
+				return "", e.refuse(path, "Template error: there are more than %d dynamic references", maxDynamic)
+			}
+			if e.lookup == nil {
+				return "", e.refuse(path, "Template error: a dynamic reference cannot be resolved here")
+			}
+			var err error
+			if value, err = e.lookup.Dynamic(e.ctx, service, reference); err != nil {
+				return "", e.failed(path, err)
+			}
 		}
 		if err := e.spend(path, len(value)+len(before)); err != nil {
-			return nil, err
+			return "", err
 		}
 		out.WriteString(value)
 		text = rest

@@ -25,50 +25,55 @@ type Lookup interface {
 // An Option changes what an evaluation does.
 type Option int
 
-// KeepDynamic leaves dynamic references in the text as they are written.
-const KeepDynamic Option = 1
+const (
+	// KeepDynamic leaves dynamic references as they are written.
+	KeepDynamic Option = iota + 1
+	// KeepSecrets leaves those to secrets as they are written (ssm-secure and
+	// secretsmanager), as CloudFormation does in custom resources.
+	KeepSecrets
+)
 
 // maxWork bounds what one evaluation makes: bytes of text, and some for each
 // value. Small templates can ask for much by joining long parameters many times.
-const maxWork = 16 << 20
+const maxWork = 8 << 20
 
 // Properties evaluates the properties of a resource. The tree is the caller's. A
-// resource without properties has an empty map.
+// resource without properties has an empty map. Errors are of type *Error.
 func (b *Bound) Properties(ctx context.Context, id string, lookup Lookup, options ...Option) (map[string]any, error) {
-	return b.part(ctx, id, "Properties", lookup, options, func(r *Resource) map[string]any { return r.Properties })
-}
-
-// Metadata evaluates the metadata of a resource, likewise.
-func (b *Bound) Metadata(ctx context.Context, id string, lookup Lookup, options ...Option) (map[string]any, error) {
-	return b.part(ctx, id, "Metadata", lookup, options, func(r *Resource) map[string]any { return r.Metadata })
-}
-
-// CreationPolicy evaluates the creation policy of a resource, likewise.
-func (b *Bound) CreationPolicy(ctx context.Context, id string, lookup Lookup, options ...Option) (map[string]any, error) {
-	return b.part(ctx, id, "CreationPolicy", lookup, options, func(r *Resource) map[string]any { return r.CreationPolicy })
-}
-
-// UpdatePolicy evaluates the update policy of a resource, likewise.
-func (b *Bound) UpdatePolicy(ctx context.Context, id string, lookup Lookup, options ...Option) (map[string]any, error) {
-	return b.part(ctx, id, "UpdatePolicy", lookup, options, func(r *Resource) map[string]any { return r.UpdatePolicy })
-}
-
-func (b *Bound) part(ctx context.Context, id, name string, lookup Lookup, options []Option, of func(*Resource) map[string]any) (map[string]any, error) {
-	r := b.resources[id]
-	if r == nil {
-		return nil, b.t.at.refuse([]string{"Resources", id}, "the stack has no resource %s", id)
-	}
-	e := b.evaluator(ctx, lookup)
-	path := []string{"Resources", id, name}
-	v, err := e.members(of(r), path)
-	if err != nil || slices.Contains(options, KeepDynamic) {
-		return v, err
-	}
-	resolved, err := e.dynamic(v, path)
+	e, r, path, err := b.evaluation(ctx, id, lookup, options)
 	if err != nil {
 		return nil, err
 	}
-	return resolved.(map[string]any), nil
+	path = append(path, "Properties")
+	v, err := e.members(r.Properties, path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.dynamic(v, path); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Metadata evaluates the metadata of a resource, likewise. It is shown to whoever may
+// read the stack: CloudFormation resolves no dynamic references in it.
+func (b *Bound) Metadata(ctx context.Context, id string, lookup Lookup) (map[string]any, error) {
+	e, r, path, err := b.evaluation(ctx, id, lookup, nil)
+	if err != nil {
+		return nil, err
+	}
+	return e.members(r.Metadata, append(path, "Metadata"))
+}
+
+func (b *Bound) evaluation(ctx context.Context, id string, lookup Lookup, options []Option) (*evaluator, *Resource, []string, error) {
+	path := []string{"Resources", id}
+	r := b.resources[id]
+	if r == nil {
+		return nil, nil, nil, b.t.at.refuse(path, "the stack has no resource %s", id)
+	}
+	e := b.evaluator(ctx, lookup)
+	e.options = options
+	return e, r, path, nil
 }
 
 // An OutputValue is an output with its functions evaluated.
@@ -78,21 +83,21 @@ type OutputValue struct {
 	Export            string // "": not exported
 }
 
-// Outputs evaluates the outputs that the stack has, sorted by name.
+// Outputs evaluates the outputs that the stack has, sorted by name. Of dynamic
+// references it resolves only those to plain parameters: outputs are shown.
 func (b *Bound) Outputs(ctx context.Context, lookup Lookup, options ...Option) ([]OutputValue, error) {
 	var all []OutputValue
+	e := b.evaluator(ctx, lookup)
+	e.options = append(slices.Clone(options), KeepSecrets)
 	for _, name := range sorted(b.outputs) {
 		o := b.outputs[name]
 		path := []string{"Outputs", name}
-		e := b.evaluator(ctx, lookup)
 		v, err := e.value(o.Value, append(path, "Value"))
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(options, KeepDynamic) {
-			if v, err = e.dynamic(v, append(path, "Value")); err != nil {
-				return nil, err
-			}
+		if v, err = e.dynamic(v, append(path, "Value")); err != nil {
+			return nil, err
 		}
 		out := OutputValue{Name: name, Description: o.Description, Value: v}
 		if _, unknown := v.(Unknown); !unknown {
@@ -126,10 +131,12 @@ func (e *evaluator) export(v any, output string, path []string) (string, error) 
 
 // An evaluator evaluates functions for one part of a template.
 type evaluator struct {
-	ctx    context.Context
-	b      *Bound
-	lookup Lookup // nil where Load let no function through that needs one
-	work   int
+	ctx      context.Context
+	b        *Bound
+	lookup   Lookup // nil where Load let no function through that needs one
+	options  []Option
+	work     int // see maxWork
+	resolved int // dynamic references
 }
 
 func (b *Bound) evaluator(ctx context.Context, lookup Lookup) *evaluator {

@@ -83,6 +83,8 @@ func checkGetAtt(c *checker, arg any, path []string) error {
 	return c.static().value(attribute, append(path, "1"))
 }
 
+const wrongVariable = "Template error: every value of the context object of every Fn::Sub object must be a string or a function that returns a string"
+
 func checkSub(c *checker, arg any, path []string) error {
 	text, variables, ok := subArgument(arg)
 	if !ok {
@@ -92,8 +94,13 @@ func checkSub(c *checker, arg any, path []string) error {
 	if !ok {
 		return c.at.refuse(path, "Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, underscores, periods, and colons")
 	}
-	if variables != nil {
-		if err := c.value(variables, append(path, "1")); err != nil {
+	for _, k := range sorted(variables) {
+		path := append(path, "1", k)
+		v := variables[k]
+		if _, isText := Text(v); !isText && !functionOr[string](v) || isNoValue(v) {
+			return c.at.refuse(path, wrongVariable)
+		}
+		if err := c.value(v, path); err != nil {
 			return err
 		}
 	}

@@ -33,12 +33,13 @@ func cycles(edges map[string][]string) []string {
 		if low[node] != index[node] {
 			return
 		}
-		at := slices.Index(stack, node)
+		at := len(stack) - 1
+		for ; stack[at] != node; at-- {
+			onStack[stack[at]] = false
+		}
+		onStack[node] = false
 		component := slices.Clone(stack[at:])
 		stack = stack[:at]
-		for _, n := range component {
-			onStack[n] = false
-		}
 		if len(component) > 1 || slices.Contains(edges[node], node) {
 			found = append(found, component...)
 		}
@@ -69,9 +70,12 @@ func (l *loader) checkCycles() error {
 		for _, d := range r.DependsOn {
 			on[d] = true
 		}
-		l.t.refer(r.Properties, skipIf, func(ref Reference) { on[ref.Name] = on[ref.Name] || ref.Kind != ToParameter })
-		l.t.refer(r.Metadata, skipIf, func(ref Reference) { on[ref.Name] = on[ref.Name] || ref.Kind != ToParameter })
-		for d := range on {
+		for _, part := range r.parts() {
+			for _, v := range *part.m {
+				l.t.refer(v, nil, func(ref Reference) { on[ref.Name] = on[ref.Name] || ref.Kind != ToParameter })
+			}
+		}
+		for _, d := range sorted(on) {
 			if on[d] && l.t.Resources[d] != nil && l.t.Resources[d].Condition == "" {
 				edges[id] = append(edges[id], d)
 			}

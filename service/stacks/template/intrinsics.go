@@ -155,6 +155,9 @@ func evalSub(e *evaluator, arg any, path []string) (any, error) {
 			continue
 		}
 		value, ok := Text(v)
+		if _, given := variables[p.text]; given && !ok {
+			return nil, e.refuse(append(path, "1", p.text), wrongVariable)
+		}
 		if !ok {
 			return nil, e.refuse(path, "Template error: variable %s in Fn::Sub expression does not resolve to a string", p.text)
 		}

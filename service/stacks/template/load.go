@@ -40,8 +40,24 @@ func (l *loader) document() error {
 	if l.t.Metadata, err = l.section("Metadata"); err != nil {
 		return err
 	}
+	if err := l.transforms(); err != nil {
+		return err
+	}
 	l.t.Transforms = Transforms(l.root)
 	l.t.extensions = l.t.HasTransform("AWS::LanguageExtensions")
+	return nil
+}
+
+// transforms refuses a Transform section of which Transforms could not name every part.
+func (l *loader) transforms() error {
+	v, given := l.root["Transform"]
+	list, isList := v.([]any)
+	if !isList && given {
+		list = []any{v}
+	}
+	if len(list) != len(Transforms(l.root)) {
+		return l.at.refuse([]string{"Transform"}, "Template format error: the Transform section must be the name of a transform, or a list of names.")
+	}
 	return nil
 }
 
@@ -112,10 +128,13 @@ func (l *loader) members(name, what string, most int, f func(name string, m map[
 			return l.at.refuse(path, "Template format error: %s name %s… is longer than %d characters.", what, k[:20], maxNameLength)
 		}
 		m, ok := section[k].(map[string]any)
-		if !ok && name == "Mappings" {
+		switch {
+		case ok:
+		case name == "Mappings":
 			return l.at.refuse(path, "Template format error: Every Mappings member %s must be a map", k)
-		}
-		if !ok {
+		case name == "Resources":
+			return l.at.refuse(path, "Template format error: [/Resources/%s] resource definition is malformed", k)
+		default:
 			return l.at.refuse(path, "Template format error: [/%s/%s] Every %s member must be an object.", name, k, name)
 		}
 		if err := f(k, m, path); err != nil {
@@ -257,22 +276,28 @@ func (l *loader) resources() error {
 		if v, given := m["Version"]; given {
 			r.Version, _ = Text(v)
 		}
-		for _, o := range []struct {
-			name string
-			to   *map[string]any
-		}{{"Properties", &r.Properties}, {"Metadata", &r.Metadata}, {"CreationPolicy", &r.CreationPolicy}, {"UpdatePolicy", &r.UpdatePolicy}} {
-			if *o.to, err = l.object(m, o.name, path); err != nil {
+		for _, part := range r.parts() {
+			if *part.m, err = l.object(m, part.name, path); err != nil {
 				return err
 			}
 		}
 		if r.DependsOn, err = l.dependsOn(m, path); err != nil {
 			return err
 		}
-		if r.DeletionPolicy, err = l.policy(m, "DeletionPolicy", path, "Delete", "Retain", "RetainExceptOnCreate", "Snapshot"); err != nil {
-			return err
-		}
-		if r.UpdateReplacePolicy, err = l.policy(m, "UpdateReplacePolicy", path, "Delete", "Retain", "Snapshot"); err != nil {
-			return err
+		for _, name := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
+			v, given := m[name]
+			switch _, _, isCall := call(v); {
+			case !given:
+			case isCall && l.t.extensions:
+				if r.policies == nil {
+					r.policies = map[string]any{}
+				}
+				r.policies[name] = v
+			default:
+				if err := r.setPolicy(l.at, name, v, path); err != nil {
+					return err
+				}
+			}
 		}
 		l.t.Resources[id] = r
 		return nil
@@ -301,12 +326,22 @@ func (l *loader) dependsOn(m map[string]any, path []string) ([]string, error) {
 	return ids, nil
 }
 
-func (l *loader) policy(m map[string]any, name string, path []string, allowed ...string) (string, error) {
-	text, err := l.text(m, name, path)
-	if err != nil || text == "" || slices.Contains(allowed, text) {
-		return text, err
+// setPolicy sets DeletionPolicy or UpdateReplacePolicy.
+func (r *Resource) setPolicy(at atlas, name string, v any, path []string) error {
+	text, ok := v.(string)
+	path = append(path, name)
+	switch {
+	case !ok:
+		return at.refuse(path, "Template format error: every %s member must be a string.", name)
+	case !slices.Contains([]string{"Delete", "Retain", "RetainExceptOnCreate", "Snapshot"}, text),
+		name == "UpdateReplacePolicy" && text == "RetainExceptOnCreate":
+		return at.refuse(path, "Template format error: Unrecognized %s %s for resource %s", name, text, r.ID)
+	case name == "DeletionPolicy":
+		r.DeletionPolicy = text
+	default:
+		r.UpdateReplacePolicy = text
 	}
-	return "", l.at.refuse(append(path, name), "Template format error: Unrecognized %s %s for resource %s", name, text, path[1])
+	return nil
 }
 
 func (l *loader) outputs() error {

@@ -27,7 +27,10 @@ const (
 // that decide it. Pseudo parameters are not listed.
 func (t *Template) References(value any) []Reference {
 	seen := map[Reference]bool{}
-	t.refer(value, enterIf, func(r Reference) { seen[r] = true })
+	conditions := map[string]bool{}
+	t.refer(value, func(name string) {
+		t.referCondition(name, conditions, func(r Reference) { seen[r] = true })
+	}, func(r Reference) { seen[r] = true })
 	var all []Reference
 	for r := range seen {
 		all = append(all, r)
@@ -38,32 +41,26 @@ func (t *Template) References(value any) []Reference {
 	return all
 }
 
-type ifMode bool
-
-const (
-	skipIf  ifMode = false
-	enterIf ifMode = true
-)
-
-// refer calls found for each reference in v.
-func (t *Template) refer(v any, mode ifMode, found func(Reference)) {
+// refer calls found for each reference in v. Of each Fn::If it takes both
+// branches, and calls condition with the name that decides; if condition is nil, it skips them.
+func (t *Template) refer(v any, condition func(name string), found func(Reference)) {
 	switch v := v.(type) {
 	case map[string]any:
 		if name, arg, ok := call(v); ok {
-			t.referCall(name, arg, mode, found)
+			t.referCall(name, arg, condition, found)
 			return
 		}
 		for _, e := range v {
-			t.refer(e, mode, found)
+			t.refer(e, condition, found)
 		}
 	case []any:
 		for _, e := range v {
-			t.refer(e, mode, found)
+			t.refer(e, condition, found)
 		}
 	}
 }
 
-func (t *Template) referCall(name string, arg any, mode ifMode, found func(Reference)) {
+func (t *Template) referCall(name string, arg any, condition func(name string), found func(Reference)) {
 	switch name {
 	case "Ref":
 		if to, ok := arg.(string); ok {
@@ -76,7 +73,7 @@ func (t *Template) referCall(name string, arg any, mode ifMode, found func(Refer
 			if t.Resources[id] != nil {
 				found(Reference{Kind: ToAttribute, Name: id, Attribute: text})
 			}
-			t.refer(attribute, mode, found)
+			t.refer(attribute, condition, found)
 			return
 		}
 	case "Fn::Sub":
@@ -87,23 +84,23 @@ func (t *Template) referCall(name string, arg any, mode ifMode, found func(Refer
 				continue
 			}
 			if _, _, isAttribute := getAtt(p.text); isAttribute {
-				t.referCall("Fn::GetAtt", p.text, mode, found)
+				t.referCall("Fn::GetAtt", p.text, condition, found)
 			} else {
 				t.referName(p.text, found)
 			}
 		}
-		t.refer(variables, mode, found)
+		t.refer(variables, condition, found)
 		return
 	case "Fn::If":
-		if list, _ := arg.([]any); mode == enterIf && len(list) == 3 {
-			if condition, ok := list[0].(string); ok {
-				t.referCondition(condition, map[string]bool{}, found)
+		if list, _ := arg.([]any); condition != nil && len(list) == 3 {
+			if name, ok := list[0].(string); ok {
+				condition(name)
 			}
-			t.refer(list[1:], mode, found)
+			t.refer(list[1:], condition, found)
 		}
 		return
 	}
-	t.refer(arg, mode, found)
+	t.refer(arg, condition, found)
 }
 
 func (t *Template) referName(name string, found func(Reference)) {
@@ -121,7 +118,7 @@ func (t *Template) referCondition(name string, seen map[string]bool, found func(
 		return
 	}
 	seen[name] = true
-	t.refer(t.Conditions[name], enterIf, found)
+	t.refer(t.Conditions[name], nil, found)
 	for _, other := range conditionsIn(t.Conditions[name]) {
 		t.referCondition(other, seen, found)
 	}

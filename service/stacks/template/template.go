@@ -1,8 +1,6 @@
 package template
 
-import (
-	"slices"
-)
+import "slices"
 
 // Limits of a template.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -13,16 +11,18 @@ const (
 	MaxMappings    = 200
 	maxMapKeys     = 200 // of a mapping, and of one of its keys
 	maxNameLength  = 255
-	maxDescription = 1024
-	maxValueLength = 4096 // of a parameter
+	maxDescription = 1024 // bytes
+	maxValueLength = 4096 // bytes, of a parameter
 	maxDynamic     = 60   // dynamic references in a template
+
+	maxParameterDescription = 4000 // bytes
 )
 
 // A Template is a template that was found to be in order. It is not changed
 // after Load, and what it gives away is not to be changed either.
 type Template struct {
 	Description string
-	Transforms  []string // that it declared; empty after they have run
+	Transforms  []string // those that it still declares
 	Metadata    map[string]any
 	Parameters  map[string]*Parameter
 	Mappings    map[string]map[string]map[string]any // name, top-level key, second-level key: a scalar or a list
@@ -33,7 +33,6 @@ type Template struct {
 
 	at         atlas
 	extensions bool // AWS::LanguageExtensions
-	rootPaths  map[string][]string
 }
 
 // A Resource is a member of the Resources section. In a Template its parts are
@@ -49,6 +48,18 @@ type Resource struct {
 	CreationPolicy      map[string]any
 	UpdatePolicy        map[string]any
 	Version             string // of a custom resource
+
+	policies map[string]any // DeletionPolicy and UpdateReplacePolicy that are functions, until Bind
+}
+
+// A part is one of a resource's objects in which functions may stand.
+type part struct {
+	name string
+	m    *map[string]any
+}
+
+func (r *Resource) parts() []part {
+	return []part{{"Properties", &r.Properties}, {"Metadata", &r.Metadata}, {"CreationPolicy", &r.CreationPolicy}, {"UpdatePolicy", &r.UpdatePolicy}}
 }
 
 // An Output is a member of the Outputs section.
