@@ -31,6 +31,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
 // A populated folder is one of a stopped node that did a bit of everything.
@@ -96,6 +97,8 @@ func populate(t *testing.T) populated {
 		_, err := n.authority.ImportCertificateAuthorityCertificate(ctx, in)
 		must(err)
 	}
+	_, err = n.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("secret"), SecretString: aws.String("x"), ClientRequestToken: aws.String("6f1d2c3b-0000-4000-8000-000000000001")})
+	must(err)
 	bucket := aws.String("bucket")
 	_, err = n.objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}})
 	must(err)
@@ -205,7 +208,7 @@ func TestCheckNamesDamage(t *testing.T) {
 	if found != "" {
 		t.Fatalf("an undamaged folder: %s", found)
 	}
-	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 4 || done.CRLs != 1 || done.Objects.Bytes < 3<<20 || done.Packages != 1 {
+	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 4 || done.CRLs != 1 || done.Objects.Bytes < 3<<20 || done.Packages != 1 || done.Secrets != 1 {
 		t.Errorf("looked at too little: %+v", done)
 	}
 
