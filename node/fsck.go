@@ -80,7 +80,7 @@ func (s *stopped) inventory() *certificates.Service {
 
 // Check proves that what is in the data folder of a stopped node agrees:
 // database, authorities with their keys, the ledger with the signatures over its
-// bytes, certificates, CRLs, secrets, objects, the packages of functions, roles and policies. What does not is
+// bytes, certificates, CRLs, objects, the packages of functions, secrets, roles and policies. What does not is
 // handed to report, one by one. The folder is not changed but for what opening it
 // does: bringing the schema up to date, and sweeping what has expired. The error is
 // for what kept it from looking, which proves nothing.
