@@ -49,7 +49,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *iam.CreatePolicyInput) (
 }
 
 func checkManaged(document string) error {
-	if err := checkDocument(document); err != nil {
+	if err := checkDocument(document, true); err != nil {
 		return err
 	}
 	if size(document) > maxManaged {

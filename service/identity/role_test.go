@@ -199,7 +199,6 @@ func TestMalformedDocuments(t *testing.T) {
 		`[]`:                       "Syntax errors in policy.",
 		`{"Version":"2012-10-17"}`: "Syntax errors in policy.",
 		`{"Version":"2012-10-16","Statement":[]}`:                                                                 "Syntax errors in policy.",
-		`{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`:                "Policy document must be version 2012-10-17 or greater.",
 		allow(`"Action":"s3:*","Resource":"*","Principal":"*"`):                                                   "Policy document should not specify a principal.",
 		allow(`"Action":"s3:*"`):                                                                                  "Policy statement must contain resources.",
 		allow(`"Resource":"*"`):                                                                                   "Policy statement must contain actions.",
@@ -213,6 +212,15 @@ func TestMalformedDocuments(t *testing.T) {
 		wantError(t, document, err, "MalformedPolicyDocument", message)
 		_, err = s.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: str("p"), PolicyDocument: &document})
 		wantError(t, document, err, "MalformedPolicyDocument", message)
+	}
+	// A managed policy is of the newer version; an inline one need not be.
+	for _, version := range []string{``, `"Version":"2008-10-17",`} {
+		document := `{` + version + `"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
+		_, err := s.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: str("p"), PolicyDocument: &document})
+		wantError(t, document, err, "MalformedPolicyDocument", "Policy document must be version 2012-10-17 or greater.")
+		if _, err := s.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: str("r"), PolicyName: str("p"), PolicyDocument: &document}); err != nil {
+			t.Errorf("%s: %v", document, err)
+		}
 	}
 	trust := func(principal string) string { return allow(`"Action":"sts:AssumeRole","Principal":` + principal) }
 	for document, message := range map[string]string{
