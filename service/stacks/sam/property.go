@@ -19,6 +19,7 @@ type kind int
 const (
 	anything kind = iota
 	text
+	otherText // text, of which AWS says only that the type is wrong
 	mapping
 	list
 	whole // an integer; Python's booleans are integers
@@ -49,7 +50,7 @@ func (k kind) fits(v any) bool {
 		return isList && !slices.ContainsFunc(items, func(item any) bool { return !k.fits(item) })
 	}
 	switch k {
-	case text:
+	case text, otherText:
 		return isText
 	case mapping:
 		return isMap
@@ -149,8 +150,8 @@ var functionProperties = []property{
 	{"Layers", textsOrMaps, 0},
 	{"EventInvokeConfig", mapping, unfitting},
 	{"EphemeralStorage", anything, 0},
-	{"AutoPublishAlias", text, 0},
-	{"AutoPublishCodeSha256", text, 0},
+	{"AutoPublishAlias", otherText, 0},
+	{"AutoPublishCodeSha256", otherText, 0},
 	{"AutoPublishAliasAllProperties", boolean, literal},
 	{"VersionDescription", anything, 0},
 	{"ProvisionedConcurrencyConfig", anything, 0},

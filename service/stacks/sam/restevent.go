@@ -159,21 +159,20 @@ func (t *transform) callerCredentials(auth, apiAuth object) any {
 }
 
 // mergeInto writes the event's method into a definition of the template's own.
-// What the event says of the method wins.
+// What the event says of the method wins. AWS adds nothing to a definition
+// without any path.
 func (e *apiEvent) mergeInto(body object, d document) error {
+	bad := func(why string) error { return badResource(e.apiID, "Property 'DefinitionBody' is invalid: %s", why) }
+	if !truthy(body["paths"]) {
+		return nil
+	}
 	paths, ok := body["paths"].(object)
 	if !ok {
-		if truthy(body["paths"]) {
-			return badResource(e.apiID, "Property 'DefinitionBody' is invalid: It should be a map")
-		}
-		paths = object{}
+		return bad("It should be a map")
 	}
 	item, ok := paths[e.path].(object)
 	if !ok && paths[e.path] != nil {
-		return badResource(e.apiID, "Property 'DefinitionBody' is invalid: The value of '%s' should be a map", e.path)
-	}
-	if item == nil {
-		item = object{}
+		return bad("The value of '" + e.path + "' should be a map")
 	}
 	operation := object{}
 	if given := item[e.method]; truthy(given) {
@@ -184,11 +183,11 @@ func (e *apiEvent) mergeInto(body object, d document) error {
 		maps.Copy(operation, given)
 	}
 	maps.Copy(operation, asMap(asMap(d.paths()[e.path])[normalMethod(e.method)]))
-	item[e.method] = operation
-	paths[e.path] = item
-	if _, ok := body["paths"].(object); ok {
-		body["paths"] = paths
+	if item == nil {
+		item = object{}
+		paths[e.path] = item
 	}
+	item[e.method] = operation
 	return nil
 }
 
