@@ -3,6 +3,7 @@ package sam
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"strings"
 )
 
 // addDeployment adds the deployment, whose logical id tells what is deployed, and
@@ -64,7 +65,7 @@ func (t *transform) hashDeployment(s *source, definition any, domain object) (st
 	if size, _ := measure(definition); size > maxSize {
 		return "", badDocument("It expands to more than %d bytes.", maxSize)
 	}
-	return deploymentHash(definition, s.props["OpenApiVersion"], domain, t.functions[s.id]), nil
+	return deploymentHash(definition, s.props["OpenApiVersion"], domain, strings.Join(t.functions[s.id], "")), nil
 }
 
 // deploymentHash stands for what a REST deployment is made of, in 40 hexadecimal

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"countersign/service/stacks/sam"
@@ -74,7 +75,13 @@ func TestLargeTemplates(t *testing.T) {
 			"StageName": "s", "Cors": string(big), "DefinitionBody": map[string]any{"swagger": "2.0", "paths": methods},
 		}}}},
 		"Globals for every function": {"Resources": functions, "Globals": map[string]any{"Function": map[string]any{"Description": string(big)}}},
-		"depth":                      {"Resources": map[string]any{"R": map[string]any{"Type": "AWS::S3::Bucket", "Properties": deep}}},
+		"parameter in every part of a text": {
+			"Parameters": map[string]any{"P": map[string]any{"Type": "String", "Default": string(big)}},
+			"Resources": map[string]any{"H": map[string]any{"Type": "AWS::Serverless::HttpApi", "Properties": map[string]any{"Domain": map[string]any{
+				"DomainName": map[string]any{"Fn::Sub": strings.Repeat("${P}", 100_000)}, "CertificateArn": "c",
+			}}}},
+		},
+		"depth": {"Resources": map[string]any{"R": map[string]any{"Type": "AWS::S3::Bucket", "Properties": deep}}},
 	} {
 		if _, err := sam.Transform(root, sam.Input{Region: "us-east-1", Partition: "aws"}); err == nil {
 			t.Errorf("%s: expanded", name)

@@ -140,12 +140,17 @@ func addHTTPTags(id string, given object, body any) (object, error) {
 		all = object{}
 	}
 	all[createdByTag] = "SAM"
+	byName := map[string]object{}
+	for _, item := range slices.Backward(listed) { // the first of a name counts
+		if name, ok := asMap(item)["name"].(string); ok {
+			byName[name] = asMap(item)
+		}
+	}
 	for _, name := range names {
-		at := slices.IndexFunc(listed, func(item any) bool { return asMap(item)["name"] == name })
-		if at < 0 {
-			listed = append(listed, object{"name": name, tagValueKey: all[name]})
+		if tag, ok := byName[name]; ok {
+			tag[tagValueKey] = all[name]
 		} else {
-			asMap(listed[at])[tagValueKey] = all[name]
+			listed = append(listed, object{"name": name, tagValueKey: all[name]})
 		}
 	}
 	d.body["tags"] = listed

@@ -186,7 +186,7 @@ func (t *transform) addEventPath(kind implicitKind, event, apiID, path, method s
 	if !t.managed[apiID] || !kind.valid(body) {
 		return nil
 	}
-	return document{asMap(body)}.addPath(path, method)
+	return document{body: asMap(body)}.addPath(path, method)
 }
 
 // addRouteSettings moves an event's RouteSettings to its API.

@@ -49,7 +49,16 @@ func (p *eventProblem) Error() string {
 func (p *eventProblem) of(functionID string) Problem { return problemOf(functionID, "%s", p.Error()) }
 
 func problemOf(id, format string, args ...any) Problem {
-	return Problem{id, fmt.Sprintf("Resource with id [%s] is invalid. ", id) + fmt.Sprintf(format, args...)}
+	return Problem{id, fmt.Sprintf("Resource with id [%s] is invalid. ", id) + short(fmt.Sprintf(format, args...))}
+}
+
+// short bounds a message that quotes a value of the template.
+func short(message string) string {
+	const most = 4 << 10
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
 }
 
 func badResource(id, format string, args ...any) error {
@@ -57,11 +66,11 @@ func badResource(id, format string, args ...any) error {
 }
 
 func badEvent(id, format string, args ...any) error {
-	return &eventProblem{id, fmt.Sprintf(format, args...)}
+	return &eventProblem{id, short(fmt.Sprintf(format, args...))}
 }
 
 func structureText(format string, args ...any) string {
-	return "Structure of the SAM template is invalid. " + fmt.Sprintf(format, args...)
+	return "Structure of the SAM template is invalid. " + short(fmt.Sprintf(format, args...))
 }
 
 // badStructure is a problem of one resource that AWS words as one of the template.

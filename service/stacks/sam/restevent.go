@@ -42,7 +42,7 @@ func (t *transform) noteFunctionName(s *source, events []event) {
 	}
 	for _, e := range events {
 		if e, ok := e.(*apiEvent); ok {
-			t.functions[e.apiID] += show(name)
+			t.functions[e.apiID] = append(t.functions[e.apiID], show(name))
 		}
 	}
 }
@@ -61,13 +61,12 @@ func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
 	api := t.properties(e.apiID)
 	merged := truthy(api["MergeDefinitions"])
 	if (t.managed[e.apiID] || merged) && api["DefinitionBody"] != nil {
-		body := api["DefinitionBody"]
-		if merged {
-			body = swaggerSkeleton()
-		}
-		d, err := openSwagger(body)
-		if err != nil {
-			return err
+		d := document{body: swaggerSkeleton(), draft: true}
+		if !merged {
+			var err error
+			if d, err = t.openDefinition(e.apiID); err != nil {
+				return err
+			}
 		}
 		if err := e.addMethod(t, api, d, f); err != nil {
 			return err
@@ -86,11 +85,34 @@ func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
 	if !truthy(auth["Authorizer"]) && !truthy(auth["ApiKeyRequired"]) && !truthy(auth["ResourcePolicy"]) {
 		return badEvent(e.name, "Must define one of: Authorizer, ApiKeyRequired or ResourcePolicy when using the OverrideApiAuth property.")
 	}
-	d, err := openSwagger(api["DefinitionBody"])
+	d, err := t.openDefinition(e.apiID)
 	if err != nil {
 		return err
 	}
 	return e.addAuth(t, api, d, auth)
+}
+
+// openDefinition takes the definition of a REST API for one of its events. Checking
+// all paths once is enough, and an API may have thousands of events.
+func (t *transform) openDefinition(apiID string) (document, error) {
+	body := t.properties(apiID)["DefinitionBody"]
+	if t.opened[apiID] {
+		return document{body: asMap(body)}, nil
+	}
+	d, err := openSwagger(body)
+	t.opened[apiID] = err == nil
+	return d, err
+}
+
+// policyFor gives the resource policy that an event adds to.
+func (t *transform) policyFor(apiID string, d document) *resourcePolicy {
+	if d.draft {
+		return d.resourcePolicy()
+	}
+	if t.policies[apiID] == nil {
+		t.policies[apiID] = d.resourcePolicy()
+	}
+	return t.policies[apiID]
 }
 
 // addMethod writes the method into the definition.
@@ -193,13 +215,14 @@ func (e *apiEvent) mergeInto(body object, d document) error {
 
 // addAuth writes the event's authorizer and API key requirement into the method.
 func (e *apiEvent) addAuth(t *transform, api object, d document, auth object) error {
-	apiAuth, err := t.params.resolveMap(e.apiID, "Auth", api["Auth"])
-	if err != nil {
-		return err
+	if api["Auth"] != nil && !t.resolved[e.apiID] {
+		apiAuth, err := t.params.resolveMap(e.apiID, "Auth", api["Auth"])
+		if err != nil {
+			return err
+		}
+		api["Auth"], t.resolved[e.apiID] = apiAuth, true
 	}
-	if apiAuth != nil {
-		api["Auth"] = apiAuth
-	}
+	apiAuth := asMap(api["Auth"])
 	authorizer := auth["Authorizer"]
 	where := "on API method [" + e.method + "] for path [" + e.path + "]"
 	if truthy(authorizer) {
@@ -234,7 +257,7 @@ func (e *apiEvent) addAuth(t *transform, api object, d document, auth object) er
 		if err != nil {
 			return err
 		}
-		return d.addResourcePolicy(given, []string{e.path}, e.suffix)
+		return d.addResourcePolicy(t.policyFor(e.apiID, d), given, []string{e.path}, e.suffix)
 	}
 	return nil
 }

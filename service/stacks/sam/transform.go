@@ -40,7 +40,10 @@ func Transform(root map[string]any, in Input) (map[string]any, error) {
 		managed:   map[string]bool{},
 		refs:      references{},
 		zones:     map[string]object{},
-		functions: map[string]string{},
+		functions: map[string][]string{},
+		opened:    map[string]bool{},
+		resolved:  map[string]bool{},
+		policies:  map[string]*resourcePolicy{},
 	}
 	out, err := t.expand(root)
 	if err != nil {
@@ -55,15 +58,18 @@ func Transform(root map[string]any, in Input) (map[string]any, error) {
 // transform is the state of one expansion.
 type transform struct {
 	in       Input
-	params   parameters
+	params   *parameters
 	template object // a copy, changed on the way
 	source   object // its resources, SAM's and others, with the implicit APIs
 	out      object // the resources of the result
 
-	managed   map[string]bool   // APIs whose definition we write: the template gives none
-	refs      references        // what Function.Alias and the like stand for
-	zones     map[string]object // record set groups by logical id; APIs of one zone share one
-	functions map[string]string // names of the functions behind an Api: a new name is a new deployment
+	managed   map[string]bool            // APIs whose definition we write: the template gives none
+	refs      references                 // what Function.Alias and the like stand for
+	zones     map[string]object          // record set groups by logical id; APIs of one zone share one
+	functions map[string][]string        // names of the functions behind an Api: a new name is a new deployment
+	opened    map[string]bool            // Apis whose definitions were checked once
+	resolved  map[string]bool            // Apis whose Auth has values for references already
+	policies  map[string]*resourcePolicy // of Apis, as far as events add to them
 	problems  []Problem
 }
 
