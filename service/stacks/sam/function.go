@@ -92,7 +92,7 @@ func (t *transform) functionProps(s *source) (object, error) {
 		"Handler", "Runtime", "Description", "MemorySize", "Timeout", "VpcConfig", "Role", "Environment",
 		"KmsKeyArn", "ReservedConcurrentExecutions", "Layers", "FileSystemConfigs", "ImageConfig", "PackageType",
 		"Architectures", "SnapStart", "EphemeralStorage", "CodeSigningConfigArn", "RuntimeManagementConfig",
-		"LoggingConfig", "TenancyConfig", "RecursiveLoop", "DurableConfig",
+		"LoggingConfig", "TenancyConfig", "RecursiveLoop", "DurableConfig", "PublishToLatestPublished",
 	} {
 		props[name] = p[name]
 	}

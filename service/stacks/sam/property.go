@@ -168,7 +168,7 @@ var functionProperties = []property{
 	{"CapacityProviderConfig", aMap, unbuilt},
 	{"FunctionScalingConfig", aMap, unbuilt},
 	{"VersionDeletionPolicy", retainOrDelete, 0},
-	{"PublishToLatestPublished", anyValue, unbuilt},
+	{"PublishToLatestPublished", anyValue, 0},
 	{"TenancyConfig", anyValue, 0},
 	{"DurableConfig", aMap, 0},
 }
