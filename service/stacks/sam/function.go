@@ -14,8 +14,9 @@ func (t *transform) convertFunction(s *source) error {
 	if err != nil {
 		return ofResource(s.id, err)
 	}
-	t.noteFunctionName(s, events)
-
+	if err := t.noteFunctionName(s, events); err != nil {
+		return err
+	}
 	props, err := t.functionProps(s)
 	if err != nil {
 		return err

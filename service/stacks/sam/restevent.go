@@ -35,16 +35,21 @@ func (t *transform) readAPIEvent(id, name string, props object) (event, error) {
 
 // noteFunctionName remembers the names of functions that Api events call: they
 // are part of what a deployment is made of.
-func (t *transform) noteFunctionName(s *source, events []event) {
-	name, err := t.params.resolve(s.props["FunctionName"])
-	if err != nil || !truthy(name) {
-		return // the conversion of the function reports it
-	}
+func (t *transform) noteFunctionName(s *source, events []event) error {
 	for _, e := range events {
-		if e, ok := e.(*apiEvent); ok {
+		e, ok := e.(*apiEvent)
+		if !ok {
+			continue
+		}
+		name, err := t.params.resolve(s.props["FunctionName"])
+		if err != nil {
+			return err
+		}
+		if truthy(name) {
 			t.functions[e.apiID] = append(t.functions[e.apiID], show(name))
 		}
 	}
+	return nil
 }
 
 func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
