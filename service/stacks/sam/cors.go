@@ -43,8 +43,9 @@ func addHTTPCORS(id string, given, body any) error {
 	if err != nil {
 		return err
 	}
-	cors, ok := d.body[corsKey].(object)
-	if !ok && d.body[corsKey] != nil {
+	existing, isGiven := d.body[corsKey]
+	cors, ok := existing.(object)
+	if isGiven && !ok {
 		return badDocument("Value of '%s' must be a dictionary according to Swagger spec.", corsKey)
 	}
 	if cors == nil {

@@ -142,8 +142,12 @@ func addHTTPTags(id string, given object, body any) (object, error) {
 	all[createdByTag] = "SAM"
 	byName := map[string]object{}
 	for _, item := range slices.Backward(listed) { // the first of a name counts
-		if name, ok := asMap(item)["name"].(string); ok {
-			byName[name] = asMap(item)
+		tag, ok := item.(object)
+		if !ok {
+			return nil, badDocument("Tags in OpenApi DefinitionBody need to be maps. %s is a %s.", show(item), pythonType(item))
+		}
+		if name, ok := tag["name"].(string); ok {
+			byName[name] = tag
 		}
 	}
 	for _, name := range names {
