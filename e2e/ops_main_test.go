@@ -62,11 +62,10 @@ func listed() []string {
 // refusedOnly are the operations that read what cannot be set: on S3 they fail
 // with these codes for a bucket without the configuration, so here they always do.
 var refusedOnly = map[string]string{
-	"s3 GetBucketCors":                   "NoSuchCORSConfiguration",
-	"s3 GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
-	"s3 GetBucketReplication":            "ReplicationConfigurationNotFoundError",
-	"s3 GetBucketWebsite":                "NoSuchWebsiteConfiguration",
-	"s3 GetObjectLockConfiguration":      "ObjectLockConfigurationNotFoundError",
+	"s3 GetBucketCors":              "NoSuchCORSConfiguration",
+	"s3 GetBucketReplication":       "ReplicationConfigurationNotFoundError",
+	"s3 GetBucketWebsite":           "NoSuchWebsiteConfiguration",
+	"s3 GetObjectLockConfiguration": "ObjectLockConfigurationNotFoundError",
 }
 
 // called are the operations that this run has seen succeed.
