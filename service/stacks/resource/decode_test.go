@@ -70,7 +70,7 @@ func TestDecode(t *testing.T) {
 	nine := int64(9)
 	want := everything{Text: "12", Renamed: "true", Yes: true, Int: 7, Int32: 8, Int64: &nine, Number: 1.5,
 		Free: map[string]any{"Statement": []any{json.Number("1"), "x"}}, List: []string{"a", "1", "false"}, Map: map[string]string{"a": "1.50", "b": "x"},
-		Inner: &inner{Name: "n", More: &inner{Name: "m"}}, Inners: []inner{{Name: "o"}}, Enum: "E", Enums: []enum{"F"}}
+		Inner: &inner{Name: "n", More: &inner{Name: "m"}}, Inners: []inner{{Name: "o"}}, Enum: "E", Enums: []enum{"F"}, unread: ""}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -254,7 +254,8 @@ func TestName(t *testing.T) {
 		}
 	}
 	n := Naming{}
-	if n.Name("s", "L", "t") != n.Name("s", "L", "t") || n.Name("s", "L", "t") == n.Name("s", "L", "u") {
+	first, again, other := n.Name("s", "L", "t"), n.Name("s", "L", "t"), n.Name("s", "L", "u")
+	if first != again || first == other {
 		t.Error("the name does not follow the token")
 	}
 	n.Make = func(stack, logicalID, random string) string { return random + logicalID + stack }
