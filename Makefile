@@ -35,14 +35,14 @@ check:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	@$(MAKE) --no-print-directory generate
-	@git diff --exit-code --stat -- '*/zz_*.go' || { echo 'generated code is stale: commit what make generate wrote'; exit 1; }
+	@git diff --exit-code --stat -- '*/zz_*' || { echo 'generated code is stale: commit what make generate wrote'; exit 1; }
 	@if $(GO) tool govulncheck ./... > .govulncheck.out 2>&1; then echo 'govulncheck: nothing known'; rm -f .govulncheck.out; \
 	elif grep -qiE 'fetching vulnerabilities|dial tcp|no such host|Forbidden|proxyconnect|connection refused' .govulncheck.out; then \
 	  echo 'govulncheck: its database cannot be reached from here; skipped'; rm -f .govulncheck.out; \
 	else cat .govulncheck.out; rm -f .govulncheck.out; exit 1; fi
 
 generate:
-	$(GO) generate ./wire/...
+	$(GO) generate ./wire/... ./keys/...
 
 bench:
 	$(GO) run ./bench

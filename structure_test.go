@@ -55,7 +55,9 @@ var rules = []rule{
 	{"ceremony", "net/http", nil, "a ceremony opens no connections", ""},
 	{"service/stacks/template", module, []string{"service/stacks/template"}, "a template is read without knowing any service", ""},
 	{"service/stacks/sam", module, []string{"service/stacks/sam", "service/stacks/template"}, "the SAM transform is pure: a template in, a template out", ""},
-	{"service/stacks/resource", module, []string{"service/stacks/resource"}, "a resource type is declared without knowing the engine", ""},
+	{"service/stacks/resource", module, []string{"service/stacks/resource", "service/stacks/template"}, "a resource type is declared without knowing the engine", ""},
+	{"service/gateway/openapi", module, []string{"service/gateway/openapi"}, "an API definition is read without knowing what an API is here", ""},
+	{"deploy", module, []string{"deploy"}, "what deploys to a node deploys to AWS: it knows public operations only", ""},
 	{"lambda", module, []string{"lambda", "pki"}, "the Lambda programs run on AWS too: pki and the SDK are all they have", ""},
 }
 

@@ -174,7 +174,7 @@ func TestRefusalsByProtocol(t *testing.T) {
 // session makes credentials that last a minute.
 func (n *node) session(t *testing.T) (id, secret, token string) {
 	t.Helper()
-	id, secret, token, _, err := n.identity.Session(t.Context(), "arn:aws:iam::123456789012:role/fn", "env", time.Minute)
+	id, secret, token, _, err := n.identity.Session(t.Context(), "lambda.amazonaws.com", "arn:aws:iam::123456789012:role/fn", "env", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

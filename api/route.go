@@ -177,6 +177,9 @@ func readOnly(op *shape.Operation) bool {
 	if op.Model.ID == "lambda" && strings.HasPrefix(op.Name, "Invoke") {
 		return true // it changes what the function changes, through calls of its own
 	}
+	if op.Model.ID == "sts" {
+		return true // credentials are kept nowhere
+	}
 	for _, prefix := range []string{"Describe", "List", "Get", "Export"} {
 		if strings.HasPrefix(op.Name, prefix) {
 			return true

@@ -177,7 +177,7 @@ func TestS3Selection(t *testing.T) {
 // Every operation of the REST services is found by its own method and path.
 func TestEveryRESTOperationIsFound(t *testing.T) {
 	t.Parallel()
-	for _, id := range []string{"apigatewayv2", "lambda", "route53"} {
+	for _, id := range []string{"apigateway", "apigatewayv2", "lambda", "route53"} {
 		m, ok := shape.Service(id)
 		if !ok {
 			t.Fatalf("there is no model of %s", id)

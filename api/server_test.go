@@ -16,6 +16,7 @@ import (
 
 	"countersign/call"
 	"countersign/service/identity"
+	"countersign/store/storetest"
 	"countersign/wire/sigv4"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	apitypes "github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -78,13 +80,18 @@ func startNode(t testing.TB, start func(*httptest.Server), change ...func(*Confi
 	t.Helper()
 	n := &node{bucket: &memory{objects: map[string]object{}}}
 	id, err := identity.New(identity.Config{
-		Account: testAccount, RootAccessKeyID: testKey, RootSecretAccessKey: testSecret,
+		Store: storetest.New(t), Account: testAccount, RootAccessKeyID: testKey, RootSecretAccessKey: testSecret,
 		TokenKey: bytes.Repeat([]byte{1}, 32), Now: n.now, Rand: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.identity = id
+	root := call.With(context.Background(), call.Call{Account: testAccount, Principal: call.Principal{Account: testAccount}})
+	if _, err := id.CreateRole(root, &iam.CreateRoleInput{RoleName: aws.String("fn"), AssumeRolePolicyDocument: aws.String(
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}}`)}); err != nil {
+		t.Fatal(err)
+	}
 	cfg := Config{
 		Services: []Service{
 			STS(id),
@@ -203,7 +210,7 @@ func TestCallerIdentity(t *testing.T) {
 	if got := aws.ToString(out.Arn); got != "arn:aws:iam::123456789012:root" {
 		t.Errorf("root is %s", got)
 	}
-	id, secret, token, _, err := n.identity.Session(t.Context(), "arn:aws:iam::123456789012:role/fn", "env-1", time.Hour)
+	id, secret, token, _, err := n.identity.Session(t.Context(), "lambda.amazonaws.com", "arn:aws:iam::123456789012:role/fn", "env-1", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,8 +297,8 @@ func TestNotBuilt(t *testing.T) {
 	if e = apiErrorOf(t, err); e.ErrorCode() != "NotImplementedException" || !strings.Contains(e.ErrorMessage(), "GetVpcLinks") {
 		t.Errorf("rest-json: %v", e)
 	}
-	_, err = sts.NewFromConfig(cfg).GetSessionToken(t.Context(), nil)
-	if e = apiErrorOf(t, err); e.ErrorCode() != "NotImplemented" || !strings.Contains(e.ErrorMessage(), "sts GetSessionToken") {
+	_, err = sts.NewFromConfig(cfg).GetAccessKeyInfo(t.Context(), &sts.GetAccessKeyInfoInput{AccessKeyId: aws.String(testKey)})
+	if e = apiErrorOf(t, err); e.ErrorCode() != "NotImplemented" || !strings.Contains(e.ErrorMessage(), "sts GetAccessKeyInfo") {
 		t.Errorf("query: %v", e)
 	}
 	_, err = route53.NewFromConfig(cfg).GetHealthCheckCount(t.Context(), nil)
@@ -495,7 +502,7 @@ func TestBodyLimits(t *testing.T) {
 func TestLogSaysNothingSecret(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, (*httptest.Server).Start)
-	id, secret, token, _, err := n.identity.Session(t.Context(), "arn:aws:iam::123456789012:role/fn", "env-1", time.Hour)
+	id, secret, token, _, err := n.identity.Session(t.Context(), "lambda.amazonaws.com", "arn:aws:iam::123456789012:role/fn", "env-1", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,5 +6,7 @@ import "countersign/service/identity"
 func STS(s *identity.Service) Service {
 	return Service{ID: "sts", Operations: []Operation{
 		op("GetCallerIdentity", s.GetCallerIdentity),
+		op("AssumeRole", s.AssumeRole),
+		op("GetSessionToken", s.GetSessionToken),
 	}}
 }

@@ -16,6 +16,7 @@ type Principal struct {
 	ARN         string // as sts:GetCallerIdentity answers it
 	ID          string // unique id: the account id for root, AIDA…, AROA…:session
 	AccessKeyID string // the key that signed; empty for a service
+	Role        string // of a session of a role, the role's ARN
 	Service     string // service principal such as "apigateway.amazonaws.com"; empty for a person or role
 }
 

@@ -164,10 +164,13 @@ permit() {
 
 # function makes the Lambda function of the package and prints its ARN.
 lambda_function() {
-  local arn architecture=x86_64
+  local role arn architecture=x86_64
   case $(uname -m) in aarch64 | arm64) architecture=arm64 ;; esac
+  role=$(ask Role.Arn iam create-role --role-name "$1" --assume-role-policy-document \
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}')
+  aws iam attach-role-policy --role-name "$1" --policy-arn arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole
   arn=$(ask FunctionArn lambda create-function --function-name "$1" --runtime provided.al2023 --handler bootstrap \
-    --role "arn:aws:iam::$account:role/$1" --architectures "$architecture" --zip-file "fileb://$package")
+    --role "$role" --architectures "$architecture" --zip-file "fileb://$package")
   aws lambda wait function-active-v2 --function-name "$1"
   echo "$arn"
 }

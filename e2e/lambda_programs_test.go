@@ -146,7 +146,7 @@ func (s *system) program(name string, environment map[string]string) {
 	}
 	must(s.lambda.CreateFunction(ctx, &lambda.CreateFunctionInput{
 		FunctionName: &name, Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Architectures: []lambdatypes.Architecture{architecture},
-		Role: aws.String("arn:aws:iam::" + account + ":role/" + name), Code: &lambdatypes.FunctionCode{ZipFile: code}, Timeout: aws.Int32(20),
+		Role: aws.String(s.lambdaRole(name)), Code: &lambdatypes.FunctionCode{ZipFile: code}, Timeout: aws.Int32(20),
 		Environment: &lambdatypes.Environment{Variables: environment},
 	}))(s.t)
 	err := lambda.NewFunctionActiveV2Waiter(s.lambda, func(o *lambda.FunctionActiveV2WaiterOptions) {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	gwtypes "github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
 // Every operation of API Gateway v2 that is built, what they do to the traffic,
@@ -23,6 +24,7 @@ func TestAPIGatewayV2(t *testing.T) {
 		"domains":      gatewayDomains,
 		"tags":         gatewayTags,
 		"CORS":         gatewayCORS,
+		"import":       gatewayImport,
 		"refusals":     gatewayRefusals,
 	})
 }
@@ -110,6 +112,13 @@ func gatewayByHand(s *system) {
 	same(t, "stages", names(stages, func(g gwtypes.Stage) string { return *g.StageName }), []string{"$default", "v1"})
 	must(s.gateway.DeleteStage(ctx, &apigatewayv2.DeleteStageInput{ApiId: api, StageName: aws.String("v1")}))(t)
 	client.get(defaultHost(*api), "", "/v1/animals/7").want(t, 404, "Not Found")
+
+	// A rate for one route, and for all of the stage.
+	must(s.gateway.UpdateStage(ctx, &apigatewayv2.UpdateStageInput{ApiId: api, StageName: aws.String("$default"), DefaultRouteSettings: &gwtypes.RouteSettings{ThrottlingRateLimit: aws.Float64(100), ThrottlingBurstLimit: aws.Int32(100)},
+		RouteSettings: map[string]gwtypes.RouteSettings{"GET /animals/{id}": {ThrottlingBurstLimit: aws.Int32(0)}}}))(t)
+	client.get(defaultHost(*api), "", "/animals/8").want(t, http.StatusTooManyRequests, `{"message":"Too Many Requests"}`)
+	must(s.gateway.DeleteRouteSettings(ctx, &apigatewayv2.DeleteRouteSettingsInput{ApiId: api, StageName: aws.String("$default"), RouteKey: aws.String("GET /animals/{id}")}))(t)
+	client.get(defaultHost(*api), "", "/animals/8").want(t, http.StatusTeapot, "GET /items/8")
 
 	must(s.gateway.DeleteRoute(ctx, &apigatewayv2.DeleteRouteInput{ApiId: api, RouteId: route}))(t)
 	must(s.gateway.DeleteIntegration(ctx, &apigatewayv2.DeleteIntegrationInput{ApiId: api, IntegrationId: integration}))(t)
@@ -227,6 +236,72 @@ func gatewayCORS(s *system) {
 	must(s.gateway.DeleteCorsConfiguration(ctx, &apigatewayv2.DeleteCorsConfigurationInput{ApiId: made.ApiId}))(t)
 	same(t, "preflight without configuration", ask("OPTIONS", "https://app.test"), "404  ")
 	same(t, "request without configuration", ask("GET", "https://app.test"), "200 of the backend ")
+}
+
+// An API made of an OpenAPI document, as SAM writes them, serves what the document
+// says: path variables, the default route, an authorizer by security, CORS.
+func gatewayImport(s *system) {
+	t, ctx := s.t, context.Background()
+	uri := func(function string) string {
+		return "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/" + function + "/invocations"
+	}
+	echo, guard := s.function("imported"), s.deploy("import-guard", must(authorizer())(t))
+	document := func(paths string) *string {
+		return aws.String(`
+openapi: 3.0.1
+info: {title: imported, version: 2.0}
+x-amazon-apigateway-cors: {allowOrigins: [https://app.test], maxAge: "300"}
+tags: [{name: httpapi:createdBy, x-amazon-apigateway-tag-value: SAM}]
+paths:
+  /pets/{id}: {get: {x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/echo'}}}
+` + paths + `
+components:
+  x-amazon-apigateway-integrations:
+    echo: {type: aws_proxy, httpMethod: POST, payloadFormatVersion: 2.0, uri: '` + uri(echo) + `'}
+  securitySchemes:
+    Guard:
+      type: apiKey
+      in: header
+      name: Unused
+      x-amazon-apigateway-authorizer: {type: request, authorizerUri: '` + uri(guard) + `', authorizerPayloadFormatVersion: 2.0, enableSimpleResponses: true, identitySource: [$request.header.X-Token]}
+`)
+	}
+	made := must(s.gateway.ImportApi(ctx, &apigatewayv2.ImportApiInput{FailOnWarnings: aws.Bool(true), Body: document(`
+  /files/{proxy+}: {x-amazon-apigateway-any-method: {parameters: [{name: proxy+, in: path, required: true}], x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/echo'}}}
+  /guarded: {get: {security: [{Guard: []}], x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/echo'}}}
+  /$default: {x-amazon-apigateway-any-method: {isDefaultRoute: true, x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/echo'}}}
+`)}))(t)
+	api := made.ApiId
+	same(t, "made", fmt.Sprint(*made.Name, *made.Version, made.Tags, made.Warnings), "imported2.0map[httpapi:createdBy:SAM] []")
+	must(s.gateway.CreateStage(ctx, &apigatewayv2.CreateStageInput{ApiId: api, StageName: aws.String("$default"), AutoDeploy: aws.Bool(true)}))(t)
+	for function, source := range map[string]string{"imported": "/*", "import-guard": "/authorizers/*"} {
+		must(s.lambda.AddPermission(ctx, &lambda.AddPermissionInput{
+			FunctionName: &function, StatementId: aws.String("gateway"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("apigateway.amazonaws.com"),
+			SourceArn: aws.String("arn:aws:execute-api:" + region + ":" + account + ":" + *api + source),
+		}))(t)
+	}
+	client := s.caller(nil)
+	host := defaultHost(*api)
+	client.get(host, "", "/pets/7").want(t, 200, `"pathParameters":{"id":"7"}`)
+	client.get(host, "", "/pets/7").want(t, 200, `"routeKey":"GET /pets/{id}"`)
+	client.send(http.MethodPut, host, "/files/a/b%20c?x=1", nil).want(t, 200, `"pathParameters":{"proxy":"a/b c"}`)
+	client.send(http.MethodPost, host, "/pets/7", nil).want(t, 200, `"routeKey":"$default"`)
+	client.get(host, "", "/files").want(t, 200, `"routeKey":"$default"`)
+	client.get(host, "", "/guarded").want(t, 401, "Unauthorized")
+	client.send(http.MethodGet, host, "/guarded", http.Header{"X-Token": {"deny"}}).want(t, 403, "Forbidden")
+	client.send(http.MethodGet, host, "/guarded", http.Header{"X-Token": {"allow"}}).want(t, 200, `"routeKey":"GET /guarded"`)
+	preflight := client.send(http.MethodOptions, host, "/guarded", http.Header{"Origin": {"https://app.test"}, "Access-Control-Request-Method": {"GET"}})
+	same(t, "preflight", fmt.Sprint(preflight.status, preflight.header.Get("Access-Control-Max-Age")), "204300")
+
+	// A document that warns changes nothing when it must not; the next one replaces everything at once.
+	_, err := s.gateway.ReimportApi(ctx, &apigatewayv2.ReimportApiInput{ApiId: api, FailOnWarnings: aws.Bool(true), Body: document(`
+  $default: {x-amazon-apigateway-any-method: {isDefaultRoute: true}}`)})
+	wantCode(t, err, "BadRequestException")
+	client.get(host, "", "/guarded").want(t, 401, "Unauthorized")
+	again := must(s.gateway.ReimportApi(ctx, &apigatewayv2.ReimportApiInput{ApiId: api, Basepath: aws.String("ignore"), Body: document("  /new: {get: {x-amazon-apigateway-integration: {$ref: '#/components/x-amazon-apigateway-integrations/echo'}}}")}))(t)
+	same(t, "same API", *again.ApiId, *api)
+	client.get(host, "", "/new").want(t, 200, `"routeKey":"GET /new"`)
+	client.get(host, "", "/guarded").want(t, 404, "Not Found")
 }
 
 func gatewayRefusals(s *system) {

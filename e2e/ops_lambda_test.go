@@ -166,10 +166,11 @@ func lambdaRefusals(s *system) {
 	t, ctx := s.t, context.Background()
 	_, err := s.lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String("none")})
 	wantCode(t, err, "ResourceNotFoundException")
+	role := s.lambdaRole("refused")
 	create := func(change func(*lambda.CreateFunctionInput)) error {
 		in := &lambda.CreateFunctionInput{
 			FunctionName: aws.String("refused"), Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
-			Role: aws.String("arn:aws:iam::" + account + ":role/refused"), Code: &lambdatypes.FunctionCode{ZipFile: must(zipped("bootstrap", []byte("#!/bin/sh\n")))(t)},
+			Role: &role, Code: &lambdatypes.FunctionCode{ZipFile: must(zipped("bootstrap", []byte("#!/bin/sh\n")))(t)},
 		}
 		change(in)
 		_, err := s.lambda.CreateFunction(ctx, in)

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,8 @@ import (
 	pcatypes "github.com/aws/aws-sdk-go-v2/service/acmpca/types"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	gwtypes "github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -146,14 +149,20 @@ func (s *system) clientCertificate(authority, name string) (*tls.Certificate, st
 	ctx := context.Background()
 	arn := *must(s.acm.RequestCertificate(ctx, &acm.RequestCertificateInput{CertificateAuthorityArn: &authority, DomainName: &name}))(s.t).CertificateArn
 	s.waitIssued(arn)
-	out := must(s.acm.ExportCertificate(ctx, &acm.ExportCertificateInput{CertificateArn: &arn, Passphrase: []byte("a passphrase")}))(s.t)
+	return s.exported(arn), arn
+}
+
+// exported is a certificate with its key, as ExportCertificate gives them.
+func (s *system) exported(arn string) *tls.Certificate {
+	s.t.Helper()
+	out := must(s.acm.ExportCertificate(context.Background(), &acm.ExportCertificateInput{CertificateArn: &arn, Passphrase: []byte("a passphrase")}))(s.t)
 	block, _ := pem.Decode([]byte(*out.PrivateKey))
 	if block == nil || block.Type != "ENCRYPTED PRIVATE KEY" {
 		s.t.Fatalf("exported key:\n%s", *out.PrivateKey)
 	}
 	der := must(pki.DecryptPKCS8(block.Bytes, []byte("a passphrase")))(s.t)
 	pair := must(tls.X509KeyPair([]byte(*out.Certificate), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))(s.t)
-	return &pair, arn
+	return &pair
 }
 
 func (s *system) waitIssued(arn string) *acmtypes.CertificateDetail {
@@ -211,6 +220,19 @@ func (s *system) function(name string) string {
 	return s.deploy(name, must(echo())(s.t))
 }
 
+// lambdaRole makes a role that Lambda may assume, unless there is one, and gives its ARN.
+func (s *system) lambdaRole(name string) string {
+	s.t.Helper()
+	ctx := context.Background()
+	_, err := s.iam.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(lambdaTrust)})
+	if err != nil && !errors.As(err, new(*iamtypes.EntityAlreadyExistsException)) {
+		s.t.Fatal(err)
+	}
+	return *must(s.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &name}))(s.t).Role.Arn
+}
+
+const lambdaTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+
 // deploy makes a function of a Lambda package and waits until it is active.
 func (s *system) deploy(name string, code []byte) string {
 	s.t.Helper()
@@ -221,7 +243,7 @@ func (s *system) deploy(name string, code []byte) string {
 	}
 	out := must(s.lambda.CreateFunction(ctx, &lambda.CreateFunctionInput{
 		FunctionName: &name, Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Architectures: []lambdatypes.Architecture{architecture},
-		Role: aws.String("arn:aws:iam::" + account + ":role/" + name), Code: &lambdatypes.FunctionCode{ZipFile: code}, Timeout: aws.Int32(10),
+		Role: aws.String(s.lambdaRole(name)), Code: &lambdatypes.FunctionCode{ZipFile: code}, Timeout: aws.Int32(10),
 	}))(s.t)
 	err := lambda.NewFunctionActiveV2Waiter(s.lambda, func(o *lambda.FunctionActiveV2WaiterOptions) {
 		o.MinDelay, o.MaxDelay = 10*time.Millisecond, time.Second

@@ -26,9 +26,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -46,7 +50,11 @@ type system struct {
 	acm     *acm.Client
 	pca     *acmpca.Client
 	gateway *apigatewayv2.Client
+	iam     *iam.Client
 	lambda  *lambda.Client
+	logs    *cloudwatchlogs.Client
+	secrets *secretsmanager.Client
+	ssm     *ssm.Client
 	route53 *route53.Client
 	s3      *s3.Client
 	sts     *sts.Client
@@ -85,7 +93,8 @@ func (s *system) run() {
 	})
 	config := s.aws(n.Credentials().AccessKeyID, n.Credentials().SecretAccessKey)
 	s.acm, s.pca, s.gateway = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
-	s.lambda, s.route53, s.sts = lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
+	s.iam, s.lambda, s.route53, s.sts = iam.NewFromConfig(config), lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
+	s.logs, s.secrets, s.ssm = cloudwatchlogs.NewFromConfig(config), secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config)
 	s.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 

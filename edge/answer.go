@@ -27,6 +27,7 @@ var (
 	answerTooLarge      = answer{status: http.StatusRequestEntityTooLarge, message: "Request Entity Too Large", close: true}
 	answerMisdirected   = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request"}
 	answerReconnect     = answer{status: http.StatusMisdirectedRequest, message: "Misdirected Request", close: true}
+	answerTooMany       = answer{status: http.StatusTooManyRequests, message: "Too Many Requests"}
 	answerHeaderTooBig  = answer{status: http.StatusRequestHeaderFieldsTooLarge, message: "Request Header Fields Too Large"}
 	answerInternal      = answer{status: http.StatusInternalServerError, message: "Internal Server Error"}
 	answerNotAvailable  = answer{status: http.StatusServiceUnavailable, message: "Service Unavailable"}

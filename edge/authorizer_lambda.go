@@ -127,7 +127,11 @@ func readVerdict(payload []byte, simple bool, parse PolicyParser) (*verdict, err
 		v.cost += len(v.lambda)
 	}
 	if simple {
-		if json.Unmarshal(members["isAuthorized"], &v.allowed) != nil || absent(members["isAuthorized"]) {
+		switch string(members["isAuthorized"]) {
+		case "true", `"true"`: // functions in Java answer maps of strings, and API Gateway takes them
+			v.allowed = true
+		case "false", `"false"`:
+		default:
 			return nil, errors.New("isAuthorized is neither true nor false")
 		}
 		return v, nil

@@ -52,6 +52,12 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.write(w)
 		return
 	}
+	if x.route.Throttle != nil {
+		if refused := x.throttle(); refused != nil {
+			refused.write(w)
+			return
+		}
+	}
 	if x.route.Authorizer != nil {
 		if refused := x.authorize(); refused != nil {
 			refused.write(w)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"countersign/edge/snapshot"
+	"countersign/keys/rsasign"
 )
 
 // A view is a snapshot prepared for use: names resolved, TLS configurations
@@ -25,6 +26,8 @@ type view struct {
 	upstreams map[upstreamKey]*upstream
 	guards    map[guardKey]*guard
 	issuers   map[string]*issuer // by URL
+	throttles map[throttleKey]*throttle
+	throttled map[*snapshot.Route]*throttle
 	problems  []Problem
 }
 
@@ -84,6 +87,8 @@ func (e *Edge) compile(s *snapshot.Snapshot, before *view) *view {
 		upstreams: map[upstreamKey]*upstream{},
 		guards:    map[guardKey]*guard{},
 		issuers:   map[string]*issuer{},
+		throttles: map[throttleKey]*throttle{},
+		throttled: map[*snapshot.Route]*throttle{},
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.APIs)) {
 		api := s.APIs[id]
@@ -240,6 +245,9 @@ func (e *Edge) compileStage(v *view, api *snapshot.API, stage *snapshot.Stage) e
 				return fmt.Errorf("route %s: authorizer %s: %w", r.Key, r.Authorizer.ID, err)
 			}
 		}
+		if r.Throttle != nil {
+			e.compileThrottle(v, api, stage, r)
+		}
 		in := r.Integration
 		if in == nil || in.Type != snapshot.HTTPProxy || v.proxies[in] != nil || r.Unavailable != "" {
 			continue
@@ -276,5 +284,6 @@ func checkCertificate(c *tls.Certificate) (*tls.Certificate, error) {
 	}
 	checked := *c
 	checked.Leaf = leaf
+	checked.PrivateKey = rsasign.Wrap(signer)
 	return &checked, nil
 }

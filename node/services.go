@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"countersign/edge"
 	"countersign/edge/snapshot"
@@ -20,9 +21,12 @@ import (
 	"countersign/service/authority"
 	"countersign/service/certificates"
 	"countersign/service/functions"
+	"countersign/service/functions/runner"
 	"countersign/service/gateway"
 	"countersign/service/identity"
+	"countersign/service/logs"
 	"countersign/service/objects"
+	"countersign/service/secrets"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -52,7 +56,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	n.onStop("the key pool", func(context.Context) error { n.pool.Close(); return nil })
 
 	n.identity, err = identity.New(identity.Config{
-		Account: c.Account, RootAccessKeyID: n.credentials.AccessKeyID, RootSecretAccessKey: n.credentials.SecretAccessKey,
+		Store: n.store, Account: c.Account, RootAccessKeyID: n.credentials.AccessKeyID, RootSecretAccessKey: n.credentials.SecretAccessKey,
 		TokenKey: sealer.Derive("session tokens", 32), Dev: c.Dev, Now: c.Now, Rand: c.Rand,
 	})
 	if err != nil {
@@ -77,14 +81,27 @@ func (n *Node) buildServices(ctx context.Context) error {
 		Derive: func(purpose string) [32]byte { return [32]byte(sealer.Derive(purpose, 32)) },
 	})
 	n.functions, err = functions.New(functions.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Sessions: n.identity, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint, Node: installed.ID,
+		Store: n.store, Sealer: sealer, Objects: n.objects, Roles: lambdaRoles{n.identity}, Dir: filepath.Join(c.Data, "functions"), Endpoint: n.endpoints.Endpoint, Node: installed.ID,
 		Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "lambda"),
 	})
 	if err != nil {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
-	return nil
+	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: n.gate, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	n.logs, err = logs.New(logs.Config{Store: n.store, Functions: n.functions, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	return n.buildStacks(sealer)
+}
+
+// gate lets calls through that services make for their callers, as those over the wire.
+func (n *Node) gate(ctx context.Context, input any) (context.Context, error) {
+	return n.endpoint.Gate(ctx, input)
 }
 
 // checkMaster opens the first secret of every installation, the local root's
@@ -117,6 +134,23 @@ func (s serverCertificates) ServerCertificate(ctx context.Context, arn string) (
 		out.TLS = &c
 	}
 	return out, nil
+}
+
+// lambdaRoles lets functions have the credentials of roles that trust Lambda.
+type lambdaRoles struct{ from *identity.Service }
+
+const lambdaService = "lambda.amazonaws.com"
+
+func (r lambdaRoles) Trusts(ctx context.Context, roleARN string) (bool, error) {
+	return r.from.Trusts(ctx, lambdaService, roleARN)
+}
+
+func (r lambdaRoles) Session(ctx context.Context, roleARN, name string, life time.Duration) (accessKeyID, secret, token string, expires time.Time, err error) {
+	accessKeyID, secret, token, expires, err = r.from.Session(ctx, lambdaService, roleARN, name, life)
+	if errors.Is(err, identity.ErrNotTrusted) {
+		err = fmt.Errorf("%w: %w", runner.ErrRole, err)
+	}
+	return accessKeyID, secret, token, expires, err
 }
 
 // buckets lets authorities write their CRLs as the bucket's policy says.

@@ -16,12 +16,13 @@ const (
 	maxStatements = 1000
 )
 
-// A Kind says where a document is attached, which decides about Principal.
+// A Kind says where a document is attached, which decides about Principal and Resource.
 type Kind int
 
 const (
 	Resource Kind = iota // to a resource: every statement names principals
 	Identity             // to a user, group or role: none does
+	Trust                // to a role, for who may assume it: every statement names principals, none resources
 )
 
 // A Fault tells the ways a document can be wrong apart, for services that have
@@ -57,13 +58,14 @@ func refuse(fault Fault, element, format string, a ...any) error {
 
 // A Document is a parsed policy. It never changes and is safe for concurrent use.
 type Document struct {
+	Version    string // "2012-10-17" or "2008-10-17"; empty where it is left out, which means the latter
 	ID         string
 	Statements []Statement
 	variables  bool // Version 2012-10-17
 }
 
 // A Statement is one of a document's. Of each element and its negation exactly
-// one is set; principals only in resource policies.
+// one is set; principals only in resource and trust policies, resources in all but trust policies.
 type Statement struct {
 	Sid                        string
 	Deny                       bool
@@ -111,7 +113,7 @@ func Parse(document []byte, kind Kind) (*Document, error) {
 			if json.Unmarshal(m.value, &version) != nil || version != "2012-10-17" && version != "2008-10-17" {
 				return nil, refuse(FaultVersion, m.name, "the version of the policy must be 2012-10-17 or 2008-10-17")
 			}
-			d.variables = version == "2012-10-17"
+			d.Version, d.variables = version, version == "2012-10-17"
 		case "Id":
 			if json.Unmarshal(m.value, &d.ID) != nil {
 				return nil, refuse(FaultElement, m.name, "Id must be a string")
@@ -189,9 +191,13 @@ func parseStatement(raw json.RawMessage, kind Kind, variables bool) (*Statement,
 		return nil, refuse(FaultPrincipal, "Principal", "a policy of an identity does not name principals")
 	case kind == Resource && has["Principal"] == has["NotPrincipal"]:
 		return nil, refuse(FaultPrincipal, "", "a policy of a resource has either Principal or NotPrincipal")
+	case kind == Trust && has["Principal"] == has["NotPrincipal"]:
+		return nil, refuse(FaultPrincipal, "", "a trust policy has either Principal or NotPrincipal")
+	case kind == Trust && (has["Resource"] || has["NotResource"]):
+		return nil, refuse(FaultResource, "Resource", "a trust policy is about its role: it names no resource")
 	case has["Action"] == has["NotAction"]:
 		return nil, refuse(FaultAction, "", "a statement has either Action or NotAction")
-	case has["Resource"] == has["NotResource"]:
+	case kind != Trust && has["Resource"] == has["NotResource"]:
 		return nil, refuse(FaultResource, "", "a statement has either Resource or NotResource")
 	}
 	s.actionsNegated, s.resNegated = has["NotAction"], has["NotResource"]
@@ -204,6 +210,9 @@ func parseStatement(raw json.RawMessage, kind Kind, variables bool) (*Statement,
 	}
 	for _, r := range slices.Concat(s.Resources, s.NotResources) {
 		s.resources = append(s.resources, compile(r, variables))
+	}
+	if kind == Trust {
+		s.resources = []pattern{compile("*", false)}
 	}
 	return s, nil
 }

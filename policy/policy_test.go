@@ -199,7 +199,7 @@ func FuzzPolicy(f *testing.F) {
 	f.Add(`{"Statement":{"Effect":"Deny","NotPrincipal":"*","NotAction":"*","Resource":"*","Condition":{"ForAnyValue:ArnLikeIfExists":{"k":["*:*:*:*:*:*"]},"NumericLessThan":{"k":1e9},"DateEquals":{"k":"2026"},"IpAddress":{"k":"::1"}}}}`, "", "", "::1")
 	f.Add(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"`+strings.Repeat("*a", 40)+`"}}`, "a:b", strings.Repeat("a", 300), "")
 	f.Fuzz(func(t *testing.T, document, action, resource, value string) {
-		for _, kind := range []Kind{Resource, Identity} {
+		for _, kind := range []Kind{Resource, Identity, Trust} {
 			d, err := Parse([]byte(document), kind)
 			if err != nil {
 				continue
@@ -211,4 +211,44 @@ func FuzzPolicy(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTrust reads policies that say who may assume a role.
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	d := parse(t, `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"},
+		{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"x1"}}}]}`, Trust)
+	const role = "arn:aws:iam::111122223333:role/r"
+	root := Principal{ARN: "arn:aws:iam::111122223333:root", Account: "111122223333"}
+	for _, c := range []struct {
+		who  Principal
+		keys map[string][]string
+		want Decision
+	}{
+		{Principal{Service: "lambda.amazonaws.com"}, nil, Allow},
+		{Principal{Service: "ec2.amazonaws.com"}, nil, Silent},
+		{root, nil, Silent},
+		{root, map[string][]string{"sts:externalid": {"x2"}}, Silent},
+		{root, map[string][]string{"sts:externalid": {"x1"}}, Allow},
+	} {
+		if got := d.Evaluate(Request{Principal: c.who, Action: "sts:AssumeRole", Resource: role, Keys: c.keys}).Decision; got != c.want {
+			t.Errorf("%+v with %v: got %v, want %v", c.who, c.keys, got, c.want)
+		}
+	}
+	if d.Version != "2012-10-17" {
+		t.Errorf("version %q", d.Version)
+	}
+	for document, want := range map[string]Fault{
+		`{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole"}}`:                                                                      FaultPrincipal,
+		`{"Statement":{"Effect":"Allow","Principal":"*","NotPrincipal":"*","Action":"sts:AssumeRole"}}`:                                   FaultPrincipal,
+		`{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}}`:                                       FaultResource,
+		`{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","NotResource":"arn:aws:iam::111122223333:role/other"}}`: FaultResource,
+	} {
+		_, err := Parse([]byte(document), Trust)
+		var refused *ParseError
+		if !errors.As(err, &refused) || refused.Fault != want {
+			t.Errorf("%s: got %v, want a fault of %s", document, err, want)
+		}
+	}
 }

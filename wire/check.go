@@ -332,8 +332,10 @@ func (c *check) invalid() error {
 		}
 	case c.model.ID == "route53":
 		e.Code = "InvalidInput"
-	case c.model.ID == "apigatewayv2":
+	case c.model.ID == "apigatewayv2", c.model.ID == "apigateway":
 		e.Code = "BadRequestException"
+	case c.model.ID == "logs":
+		e.Code = "InvalidParameterException"
 	case c.model.Protocol == shape.Query:
 		e.Code = "ValidationError"
 	}

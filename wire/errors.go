@@ -98,7 +98,7 @@ func describe(m *shape.Model, err error) failure {
 			}
 		}
 		if s == nil {
-			s = m.Errors[f.code]
+			s = byCode(m, f.code)
 		}
 	}
 	var own statusError
@@ -118,6 +118,21 @@ func describe(m *shape.Model, err error) failure {
 	}
 	f.server = f.server || f.status >= 500
 	return f
+}
+
+// byCode finds the modelled exception of a code, which may have another name
+// than its shape: IAM's NoSuchEntity is NoSuchEntityException.
+func byCode(m *shape.Model, code string) *shape.Shape {
+	if s := m.Errors[code]; s != nil {
+		return s
+	}
+	var found *shape.Shape
+	for _, s := range m.Errors {
+		if s.Code() == code && (found == nil || s.Name < found.Name) {
+			found = s
+		}
+	}
+	return found
 }
 
 // internal is all that a client learns of an error that is not an answer.
@@ -159,12 +174,27 @@ func (f failure) json(typed, lambda bool) []byte {
 		if lambda {
 			f.lambdaMembers(w, &first)
 		}
+		// Some models give exceptions no member for the message, which AWS sends all the same.
+		if typed && f.message != "" && !f.plan.hasMessage() {
+			w.name("message", &first)
+			w.string(f.message)
+		}
 	})
 	if err != nil { // deeper than any exception of a model
 		f.plan = nil
 		return f.json(typed, lambda)
 	}
 	return w.buf
+}
+
+// hasMessage reports whether an exception has a member for its message.
+func (p *plan) hasMessage() bool {
+	for wire := range p.byWire {
+		if strings.EqualFold(wire, "message") {
+			return true
+		}
+	}
+	return false
 }
 
 // lambdaMembers adds what Lambda sends of every error: Type, and the message
@@ -313,7 +343,7 @@ func malformed(m *shape.Model, err error) error {
 		}
 	case m.ID == "lambda" && s.in == shape.Body:
 		e.Code, e.Message = "InvalidRequestContentException", "Could not parse request body into json: "+s.msg
-	case m.ID == "apigatewayv2" && s.in != shape.Body:
+	case (m.ID == "apigatewayv2" || m.ID == "apigateway") && s.in != shape.Body:
 		e.Code = "BadRequestException"
 	}
 	return e

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +14,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -54,7 +58,7 @@ func TestErrorLoopback(t *testing.T) {
 			// The first answer tells which Go type the client makes of the code.
 			err := answer(&smithy.GenericAPIError{Code: s.Code(), Message: "hello"})
 			var api smithy.APIError
-			if !errors.As(err, &api) || api.ErrorCode() != s.Code() || api.ErrorMessage() != "hello" && op.Method != "HEAD" && name != "InvalidChangeBatch" {
+			if !errors.As(err, &api) || api.ErrorCode() != s.Code() || api.ErrorMessage() != "hello" && op.Method != "HEAD" && name != "InvalidChangeBatch" && !wordless(m, s) {
 				t.Errorf("%s %s (%s): client: %v", id, name, op.Name, err)
 				continue
 			}
@@ -90,6 +94,12 @@ func TestErrorLoopback(t *testing.T) {
 	if len(untyped) > 0 {
 		t.Errorf("the clients have no type for %v", untyped)
 	}
+}
+
+// wordless reports whether clients of awsJson drop the message of an exception:
+// its model has no member for one. Most of SSM's older ones are so.
+func wordless(m *shape.Model, s *shape.Shape) bool {
+	return m.ID == "ssm" && !slices.ContainsFunc(s.Members, func(x *shape.Member) bool { return strings.EqualFold(x.Name, "message") })
 }
 
 // richError is an error of a service that says more than its code.
@@ -151,6 +161,15 @@ func TestErrorForms(t *testing.T) {
 			head + `<InvalidChangeBatch xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Messages><Message>one</Message><Message>two</Message></Messages><RequestId>R1</RequestId></InvalidChangeBatch>`, nil},
 		{"query", "sts", &smithy.GenericAPIError{Code: "InvalidClientTokenId", Message: "x"}, 403,
 			head + `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code><Message>x</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
+		{"query, modelled, the code of the wire", "iam", &iamtypes.NoSuchEntityException{Message: aws.String("no role")}, 404,
+			head + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>no role</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
+		{"query, the same by code", "iam", &smithy.GenericAPIError{Code: "NoSuchEntity", Message: "no role"}, 404,
+			head + `<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><Error><Type>Sender</Type><Code>NoSuchEntity</Code><Message>no role</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
+		{"query, not modelled", "cloudformation", &smithy.GenericAPIError{Code: "ValidationError", Message: "Stack with id s does not exist"}, 400,
+			head + `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id s does not exist</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
+		{"json, an exception without a message", "ssm", &ssmtypes.AssociatedInstances{}, 400, `{"__type":"AssociatedInstances"}`, nil},
+		{"json, one whose model has no member for it", "logs", &logstypes.ResourceNotFoundException{Message: aws.String("no group")}, 400,
+			`{"__type":"ResourceNotFoundException","message":"no group"}`, nil},
 		{"query, internal", "sts", errors.New("x"), 500,
 			head + `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Receiver</Type><Code>InternalFailure</Code><Message>An internal error occurred. Please try again.</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
 	} {

@@ -41,7 +41,7 @@ func (f *filler) structure(p *plan, v reflect.Value) {
 	for i := range p.fields {
 		x := &p.fields[i]
 		// An empty structure inside of another leaves no trace in a form.
-		force := nested && empty && i == len(p.fields)-1 && x.plan.kind.scalar()
+		force := nested && empty && i == len(p.fields)-1 && (x.plan.kind.scalar() || x.plan.kind == kindList)
 		if !force && !x.Required && f.rnd.Float64() >= f.keep || x.plan.shape.EventStream || x.Location == shape.StatusCode {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
@@ -123,6 +124,8 @@ func TestReadings(t *testing.T) {
 		{"s3", "PutBucketAcl", "/b?acl", `<AccessControlPolicy><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"><URI>u</URI></Grantee></Grant></AccessControlList></AccessControlPolicy>`, nil,
 			&s3.PutBucketAclInput{Bucket: str("b"), AccessControlPolicy: &s3types.AccessControlPolicy{Grants: []s3types.Grant{{Grantee: &s3types.Grantee{Type: "Group", URI: str("u")}}}}}},
 		{"route53", "ListHostedZones", "/2013-04-01/hostedzone?maxitems=7", "", nil, &route53.ListHostedZonesInput{MaxItems: aws.Int32(7)}},
+		{"apigateway", "ImportRestApi", "/restapis?mode=import&failonwarnings=true&basepath=prepend", `{"swagger":"2.0"}`, nil,
+			&apigateway.ImportRestApiInput{Body: []byte(`{"swagger":"2.0"}`), FailOnWarnings: true, Parameters: map[string]string{"basepath": "prepend"}}},
 		{"lambda", "Invoke", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Afunction%3Af/invocations?Qualifier=1", "\x00\xff", http.Header{"X-Amz-Invocation-Type": {"Event"}},
 			&lambda.InvokeInput{FunctionName: str("arn:aws:lambda:eu-west-1:000000000000:function:f"), Qualifier: str("1"), InvocationType: "Event", Payload: []byte("\x00\xff")}},
 		{"sts", "AssumeRole", "/?RoleArn=ignored", "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2Fr&RoleSessionName=ss&Tags.member.10.Key=b&Tags.member.10.Value=&Tags.member.2.Key=a&Tags.member.2.Value=x+y&PolicyArns=&TransitiveTagKeys.member.1=k&Unknown.1=2", nil,

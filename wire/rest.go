@@ -138,11 +138,15 @@ func bindList(f *field, values []string, v reflect.Value, timestamps string) err
 	return nil
 }
 
-// bindQueryMap reads all parameters that no other member binds.
+// bindQueryMap reads all parameters that no other member binds, and that do not
+// select the operation (ImportRestApi's ?mode=import).
 func bindQueryMap(op *shape.Operation, p *plan, query url.Values, v reflect.Value) error {
 	bound := map[string]bool{}
 	for _, m := range op.Input.Members {
 		bound[m.Wire] = bound[m.Wire] || m.Location == shape.QueryString && m.Shape.Type != shape.Map
+	}
+	for _, q := range op.Query {
+		bound[q.Name] = true
 	}
 	m := reflect.MakeMap(p.typ)
 	for k, values := range query {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,7 +30,11 @@ import (
 // it ships none.
 func snapshots(t *testing.T, service, folder, ext string) map[string]string {
 	t.Helper()
-	module := "github.com/aws/aws-sdk-go-v2/service/" + strings.ReplaceAll(service, "-", "")
+	name := strings.ReplaceAll(service, "-", "")
+	if service == "logs" {
+		name = "cloudwatchlogs"
+	}
+	module := "github.com/aws/aws-sdk-go-v2/service/" + name
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		t.Skipf("go list: %v", err)
@@ -57,7 +62,7 @@ func sections(s string) (line string, h http.Header, body string) {
 		var l string
 		l, s, _ = strings.Cut(s, "\n")
 		if l == "" {
-			if len(h) == 0 && s != "" && body == "" {
+			if len(h) == 0 && s != "" && body == "" && strings.Contains(line, " ") {
 				body = "\n" // requests have an empty line before the headers too
 				continue
 			}
@@ -165,6 +170,9 @@ func recorded(p *plan, v reflect.Value, path string, depth map[*shape.Shape]int)
 			return bad("a body")
 		}
 	case kindStruct:
+		if depth[p.shape] > 0 && x.IsZero() {
+			return nil // and so does recursion through a list
+		}
 		depth[p.shape]++
 		for i := range p.fields {
 			f := &p.fields[i]
@@ -239,7 +247,7 @@ func ask(t *testing.T, client any, op *shape.Operation) (out any, err error) {
 func TestResponseSnapshots(t *testing.T) {
 	t.Parallel()
 	total := 0
-	for _, id := range []string{"acm", "acm-pca", "lambda"} { // the others ship none
+	for _, id := range []string{"acm", "acm-pca", "cloudformation", "iam", "lambda", "logs", "secretsmanager", "ssm"} { // the others ship none
 		m, _ := shape.Service(id)
 		var current *replay
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { current.ServeHTTP(w, r) }))
@@ -265,7 +273,12 @@ func TestResponseSnapshots(t *testing.T) {
 			if res.Status == http.StatusNoContent {
 				continue // recorded with a body all the same
 			}
-			sameJSON(t, id+" "+name, op.Output, res.Body, current.body) // the status is 200 in all recordings
+			// The status is 200 in all recordings.
+			if m.Protocol == shape.Query {
+				sameXML(t, id+" "+name, op, res.Body, current.body)
+				continue
+			}
+			sameJSON(t, id+" "+name, op.Output, res.Body, current.body)
 			sameHeaders(t, id+" "+name, res.Header, current.header)
 		}
 		for name, snap := range snapshots(t, id, "response_snapshot", ".error.snap") {
@@ -281,7 +294,7 @@ func TestResponseSnapshots(t *testing.T) {
 			current = replayed(t, snap)
 			_, err := ask(t, client, op)
 			var api smithy.APIError
-			if !errors.As(err, &api) || api.ErrorCode() != name {
+			if !errors.As(err, &api) || api.ErrorCode() != s.Code() {
 				t.Errorf("%s %s: client: %v", id, name, err)
 				continue
 			}
@@ -289,13 +302,18 @@ func TestResponseSnapshots(t *testing.T) {
 			if res.Status != current.status {
 				t.Errorf("%s %s: status %d, want %d", id, name, res.Status, current.status)
 			}
-			if m.Protocol == shape.JSON {
-				sameJSON(t, id+" "+name, s, res.Body, current.body)
+			switch m.Protocol {
+			case shape.Query:
+				continue // TestErrorLoopback reads the members back
+			case shape.JSON:
+				if !wordless(m, s) { // else we send a message all the same
+					sameJSON(t, id+" "+name, s, res.Body, current.body)
+				}
 			}
 			sameHeaders(t, id+" "+name, res.Header, current.header)
 		}
 	}
-	if total < 200 {
+	if total < 900 {
 		t.Errorf("only %d recordings found", total)
 	}
 }
@@ -319,6 +337,9 @@ func sameJSON(t *testing.T, what string, s *shape.Shape, got, want []byte) {
 	t.Helper()
 	if len(want) == 0 {
 		want = []byte("{}") // some recordings have no body at all
+	}
+	if s == nil && string(got) == "{}" {
+		return // the model knows of no answer
 	}
 	if s == nil || s.Payload != nil && s.Payload.Shape.Type == shape.Blob {
 		if !bytes.Equal(got, want) {
@@ -380,6 +401,75 @@ func jsonDiff(s *shape.Shape, got, want any, path string) []string {
 		if got != want {
 			return bad
 		}
+	}
+	return out
+}
+
+// sameXML wants the same of an answer of the query protocol. Our answer alone
+// has the id of the request.
+func sameXML(t *testing.T, what string, op *shape.Operation, got, want []byte) {
+	t.Helper()
+	g, err := parseXML(got)
+	if err != nil {
+		t.Errorf("%s: got %q: %v", what, got, err)
+		return
+	}
+	w, err := parseXML(want)
+	if err != nil {
+		t.Fatalf("%s: the recording: %v", what, err)
+	}
+	if g.name != w.name || len(g.all("ResponseMetadata")) != 1 {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+		return
+	}
+	if op.Output == nil {
+		return
+	}
+	gr, wr := g.all(op.ResultWrapper), w.all(op.ResultWrapper)
+	if len(gr) != 1 || len(wr) != 1 {
+		t.Errorf("%s: got %q, want %q", what, got, want)
+		return
+	}
+	for _, d := range xmlDiff(op.Output, gr[0], wr[0], op.ResultWrapper) {
+		t.Errorf("%s: %s", what, d)
+	}
+}
+
+func xmlDiff(s *shape.Shape, got, want *node, path string) []string {
+	var out []string
+	of := func(c *node) *shape.Shape { // the shape of a child, nil: not in the model
+		switch s.Type {
+		case shape.List:
+			return s.Member.Shape
+		case shape.Map:
+			entry := *s
+			entry.Type, entry.Members = shape.Structure, []*shape.Member{s.Key, s.Member}
+			return &entry
+		}
+		for _, m := range s.Members {
+			if m.Wire == c.name {
+				return m.Shape
+			}
+		}
+		return nil
+	}
+	known := slices.DeleteFunc(slices.Clone(want.children), func(c *node) bool { return of(c) == nil })
+	for _, c := range got.children {
+		if len(want.all(c.name)) == 0 {
+			out = append(out, path+"."+c.name+": not in the recording")
+		}
+	}
+	for _, c := range known {
+		g, w := got.all(c.name), want.all(c.name)
+		if len(g) != len(w) {
+			out = append(out, fmt.Sprintf("%s.%s: got %d, want %d", path, c.name, len(g), len(w)))
+			continue
+		}
+		i := slices.Index(w, c)
+		out = append(out, xmlDiff(of(c), g[i], w[i], fmt.Sprintf("%s.%s[%d]", path, c.name, i))...)
+	}
+	if len(want.children) == 0 && got.text != want.text {
+		out = append(out, fmt.Sprintf("%s: got %q, want %q", path, got.text, want.text))
 	}
 	return out
 }

@@ -13,10 +13,16 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 )
@@ -30,13 +36,22 @@ var inputs = map[string]func() any{
 	"acm-pca CreateCertificateAuthority": func() any { return new(acmpca.CreateCertificateAuthorityInput) },
 	"acm-pca IssueCertificate":           func() any { return new(acmpca.IssueCertificateInput) },
 	"acm-pca ListCertificateAuthorities": func() any { return new(acmpca.ListCertificateAuthoritiesInput) },
+	"apigateway CreateRestApi":           func() any { return new(apigateway.CreateRestApiInput) },
+	"apigateway GetStages":               func() any { return new(apigateway.GetStagesInput) },
+	"apigateway GetRestApis":             func() any { return new(apigateway.GetRestApisInput) },
+	"apigateway ImportRestApi":           func() any { return new(apigateway.ImportRestApiInput) },
 	"apigatewayv2 CreateApi":             func() any { return new(apigatewayv2.CreateApiInput) },
 	"apigatewayv2 GetApi":                func() any { return new(apigatewayv2.GetApiInput) },
 	"apigatewayv2 CreateIntegration":     func() any { return new(apigatewayv2.CreateIntegrationInput) },
+	"cloudformation CreateStack":         func() any { return new(cloudformation.CreateStackInput) },
+	"iam CreateRole":                     func() any { return new(iam.CreateRoleInput) },
 	"lambda CreateFunction":              func() any { return new(lambda.CreateFunctionInput) },
 	"lambda Invoke":                      func() any { return new(lambda.InvokeInput) },
 	"lambda ListFunctions":               func() any { return new(lambda.ListFunctionsInput) },
 	"lambda UpdateFunctionConfiguration": func() any { return new(lambda.UpdateFunctionConfigurationInput) },
+	"logs CreateLogGroup":                func() any { return new(cloudwatchlogs.CreateLogGroupInput) },
+	"secretsmanager CreateSecret":        func() any { return new(secretsmanager.CreateSecretInput) },
+	"ssm PutParameter":                   func() any { return new(ssm.PutParameterInput) },
 	"route53 ChangeResourceRecordSets":   func() any { return new(route53.ChangeResourceRecordSetsInput) },
 	"route53 CreateHostedZone":           func() any { return new(route53.CreateHostedZoneInput) },
 	"route53 ListHostedZones":            func() any { return new(route53.ListHostedZonesInput) },
@@ -115,6 +130,17 @@ func TestValidation(t *testing.T) {
 		{"apigatewayv2", "CreateApi", "/v2/apis", `{"name":"a"}`, "BadRequestException", "1 validation error detected: Value null at 'protocolType'"},
 		{"apigatewayv2", "CreateApi", "/v2/apis", `{"name":"a","protocolType":"HTTP"}`, "", ""},
 		{"apigatewayv2", "CreateIntegration", "/v2/apis/a/integrations", `{"integrationType":"HTTP_PROXY","timeoutInMillis":49}`, "BadRequestException", "1 validation error detected: Value '49' at 'timeoutInMillis'"},
+		{"apigateway", "CreateRestApi", "/restapis", `{}`, "BadRequestException", "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"},
+		{"apigateway", "GetRestApis", "/restapis?limit=1", ``, "", ""},
+		{"cloudformation", "CreateStack", "/", `Action=CreateStack&TemplateURL=`, "ValidationError",
+			"2 validation errors detected: Value null at 'stackName' failed to satisfy constraint: Member must not be null; Value '' at 'templateURL' failed to satisfy constraint: Member must have length greater than or equal to 1"},
+		{"iam", "CreateRole", "/", `Action=CreateRole&RoleName=a+b&AssumeRolePolicyDocument={}`, "ValidationError",
+			"1 validation error detected: Value 'a b' at 'roleName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]+"},
+		{"logs", "CreateLogGroup", "/", `{"logGroupName":"a b"}`, "InvalidParameterException",
+			"1 validation error detected: Value 'a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+"},
+		{"secretsmanager", "CreateSecret", "/", `{"SecretString":"s"}`, "ValidationException", "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"},
+		{"ssm", "PutParameter", "/", `{"Name":"/a","Value":"","Type":"Text"}`, "ValidationException",
+			"1 validation error detected: Value 'Text' at 'type' failed to satisfy constraint: Member must satisfy enum value set: [String, StringList, SecureString]"},
 		{"lambda", "CreateFunction", "/2015-03-31/functions", `{"FunctionName":"f","Role":"arn:aws:iam::000000000000:role/r","Code":{},"Timeout":901,"Environment":{"Variables":{"1A":"secret"}}}`, "ValidationException",
 			"1 validation error detected: Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]"},
 		{"lambda", "UpdateFunctionConfiguration", "/2015-03-31/functions/f/configuration", `{"MemorySize":1}`, "ValidationException", "1 validation error detected: Value '1' at 'memorySize'"},
@@ -203,6 +229,11 @@ func TestMalformed(t *testing.T) {
 		{"acm", "SearchCertificates", "/", `{"FilterStatement":{"And":[],"Or":[]}}`, "", "SerializationException"},
 		{"acm", "SearchCertificates", "/", `{"FilterStatement":` + deepFilter + `}`, "", "SerializationException"},
 		{"apigatewayv2", "CreateApi", "/v2/apis", `{"name":1}`, "", "SerializationException"},
+		{"apigateway", "CreateRestApi", "/restapis", `{"name":1}`, "", "SerializationException"},
+		{"apigateway", "GetRestApis", "/restapis?limit=many", ``, "", "BadRequestException"},
+		{"iam", "CreateRole", "/", `MaxSessionDuration=long`, "", "MalformedInput"},
+		{"logs", "CreateLogGroup", "/", `{"logGroupName":1}`, "", "SerializationException"},
+		{"ssm", "PutParameter", "/", `[]`, "", "SerializationException"},
 		{"apigatewayv2", "GetApi", "/v2/apis/%zz", ``, "", "skip"}, // not a URL; see below
 		{"lambda", "CreateFunction", "/2015-03-31/functions", `{"FunctionName":`, "", "InvalidRequestContentException"},
 		{"lambda", "ListFunctions", "/2015-03-31/functions?MaxItems=x", ``, "", "SerializationException"},

@@ -88,7 +88,7 @@ Try it:
 	}
 	root.SetVersionTemplate("countersign {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(serveCommand(), demoCommand(), envCommand(), caCommand(), certCommand(), fsckCommand(), verifyCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), envCommand(), deployCommand(), deleteCommand(), caCommand(), certCommand(), fsckCommand(), verifyCommand(), versionCommand())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {

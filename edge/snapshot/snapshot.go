@@ -89,9 +89,16 @@ type Route struct {
 	Integration *Integration
 	Authorizer  *Authorizer // nil: everybody may call the route
 	Scopes      []string    // of a JWT authorizer's tokens, one of which is demanded; nil: none
+	Throttle    *Throttle   // nil: as many requests as come
 	// Unavailable, when not empty, says why the route cannot serve (an
 	// integration type or authorizer that is not built): it answers 500.
 	Unavailable string
+}
+
+// A Throttle is how many requests a route takes; more are answered 429. 0 of either: none.
+type Throttle struct {
+	Rate  float64 // requests per second that fill the bucket
+	Burst int32   // requests that it holds
 }
 
 // A Segment is one part of a route's path between slashes.

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"sync"
 
+	"countersign/keys/rsasign"
 	"countersign/pki"
 )
 
@@ -53,7 +54,7 @@ func (s *Service) signer(r *record) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	key = pki.WithRandom(key, s.rand)
+	key = pki.WithRandom(rsasign.Wrap(key), s.rand)
 	s.signers.put(r.ID, key)
 	return key, nil
 }

@@ -52,8 +52,11 @@ func requestTooLarge(format string, args ...any) error {
 	return &types.RequestTooLargeException{Type: user, Message: aws.String(fmt.Sprintf(format, args...))}
 }
 
-// throttled turns the runner's refusals into Lambda's. Other errors come back as they are.
-func throttled(err error) error {
+// cannotAssume is Lambda's text about a role that is not there, or does not trust it.
+const cannotAssume = "The role defined for the function cannot be assumed by Lambda."
+
+// refusal turns the runner's refusals into Lambda's. Other errors come back as they are.
+func refusal(err error) error {
 	var t *runner.ThrottleError
 	switch {
 	case errors.As(err, &t):
@@ -62,6 +65,8 @@ func throttled(err error) error {
 			reason = types.ThrottleReasonReservedFunctionConcurrentInvocationLimitExceeded
 		}
 		return &types.TooManyRequestsException{Type: user, Message: aws.String("Rate Exceeded."), Reason: reason}
+	case errors.Is(err, runner.ErrRole):
+		return &smithy.GenericAPIError{Code: "AccessDeniedException", Message: cannotAssume, Fault: smithy.FaultClient}
 	case errors.Is(err, runner.ErrClosed):
 		return &types.ServiceException{Type: aws.String("Service"), Message: aws.String("This node is shutting down; try again once it is back.")}
 	}

@@ -36,6 +36,9 @@ func (s *Service) CreateFunction(ctx context.Context, in *lambda.CreateFunctionI
 	if v.Role == "" {
 		return nil, constraint("null", "role", "Member must not be null")
 	}
+	if err := s.checkRole(ctx, v.Role); err != nil {
+		return nil, err
+	}
 	if err := chooseArchitecture(v, in.Architectures); err != nil {
 		return nil, err
 	}
@@ -83,6 +86,18 @@ func (s *Service) CreateFunction(ctx context.Context, in *lambda.CreateFunctionI
 		return nil, fmt.Errorf("write function %s: %w", f.Name, err)
 	}
 	return shaped[lambda.CreateFunctionOutput](describe(f, shown, "")), nil
+}
+
+// checkRole refuses an execution role that Lambda cannot assume, when a function is
+// given it. It is looked at again whenever an environment is started.
+func (s *Service) checkRole(ctx context.Context, role string) error {
+	if s.cfg.Roles == nil {
+		return nil
+	}
+	if trusted, err := s.cfg.Roles.Trusts(ctx, role); err != nil || trusted {
+		return err
+	}
+	return invalid(cannotAssume)
 }
 
 // chooseArchitecture takes over the one architecture that may be given.
@@ -206,6 +221,11 @@ func (s *Service) UpdateFunctionConfiguration(ctx context.Context, in *lambda.Up
 		}
 		if err := wanted.apply(v); err != nil {
 			return err
+		}
+		if wanted.role != nil {
+			if err := s.checkRole(ctx, v.Role); err != nil {
+				return err
+			}
 		}
 		if v.Generation, err = s.newID(); err != nil {
 			return err

@@ -170,7 +170,7 @@ func (s *Service) invoke(ctx context.Context, ref reference, id string, payload,
 		if errors.Is(err, store.ErrNotFound) && attempt == 1 {
 			continue
 		}
-		return res, v.Number, throttled(err)
+		return res, v.Number, refusal(err)
 	}
 }
 

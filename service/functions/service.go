@@ -22,6 +22,13 @@ type Objects interface {
 	GetObject(context.Context, *s3.GetObjectInput) (*s3.GetObjectOutput, error)
 }
 
+// Roles are the execution roles of functions. The identity service knows them.
+type Roles interface {
+	runner.Sessions
+	// Trusts reports whether there is the role and Lambda may assume it now.
+	Trusts(ctx context.Context, roleARN string) (bool, error)
+}
+
 // Config is what a Service is made from. Store, Dir, Now and Rand are required.
 type Config struct {
 	Store   store.Store
@@ -33,11 +40,11 @@ type Config struct {
 	// Dir holds unpacked code, temporary files and logs/<account>/<region>/<function>.log;
 	// see runner.Config.
 	Dir         string
-	Sessions    runner.Sessions // credentials of execution roles; nil: functions get none
-	Endpoint    string          // AWS_ENDPOINT_URL of functions
-	Roots       []byte          // PEM of the roots that functions trust; empty: the system's
-	Concurrency int             // invocations at a time; 0: 100
-	User        string          // whom functions run as where the node runs as root; empty: nobody
+	Roles       Roles  // nil: functions get no credentials, and no role is looked at
+	Endpoint    string // AWS_ENDPOINT_URL of functions
+	Roots       []byte // PEM of the roots that functions trust; empty: the system's
+	Concurrency int    // invocations at a time; 0: 100
+	User        string // whom functions run as where the node runs as root; empty: nobody
 
 	// Node is the same after a restart and differs from that of other nodes on the same store: by it a
 	// node knows the events that it was working on when it was killed.
@@ -82,7 +89,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s.queue.init(run)
 	s.runner, err = runner.New(runner.Config{
-		Dir: cfg.Dir, Sessions: cfg.Sessions, Endpoint: cfg.Endpoint, Roots: cfg.Roots, Concurrency: cfg.Concurrency,
+		Dir: cfg.Dir, Sessions: cfg.Roles, Endpoint: cfg.Endpoint, Roots: cfg.Roots, Concurrency: cfg.Concurrency,
 		User: cfg.User, Now: cfg.Now, Rand: s.rand, Logger: cfg.Logger,
 	})
 	if err != nil {

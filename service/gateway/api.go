@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,14 +37,14 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 	if in.RouteKey != nil && in.Target == nil {
 		return nil, badRequest("routeKey needs a target: quick create makes the route and its integration together")
 	}
-	if len(in.Tags) > maxTags {
-		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
 	}
 	c, err := newCORS(in.CorsConfiguration)
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.newID(10)
+	id, err := s.newID(ctx, apiIDLength)
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +63,24 @@ func (s *Service) CreateApi(ctx context.Context, in *apigatewayv2.CreateApiInput
 			return nil, err
 		}
 	}
-	b.Create(KindAPI, apiKey(account, region, id), encode(a))
-	if _, err := s.store.Commit(ctx, b); err != nil {
-		return nil, fmt.Errorf("write API %s: %w", id, err)
+	if err := s.createAPI(ctx, &a, b); err != nil {
+		return nil, err
 	}
 	return fill[apigatewayv2.CreateApiOutput](a.sdk()), nil
+}
+
+// createAPI commits a new API. When an earlier attempt of the same making did, a becomes what that one made.
+func (s *Service) createAPI(ctx context.Context, a *api, b *store.Batch) error {
+	b.Create(KindAPI, apiKey(a.Account, a.Region, a.ID), encode(*a))
+	_, err := s.store.Commit(ctx, b)
+	if errors.Is(err, store.ErrExists) && madeBy(ctx) != nil {
+		*a, _, err = s.getAPI(ctx, a.ID)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("write API %s: %w", a.ID, err)
+	}
+	return nil
 }
 
 // quickCreate adds the managed integration, route and stage for a target, which
@@ -80,7 +94,7 @@ func (s *Service) quickCreate(ctx context.Context, a *api, b *store.Batch, targe
 	if err := checkRoute(r, i); err != nil {
 		return err
 	}
-	if r.ID, err = s.newID(7); err != nil {
+	if r.ID, err = s.randomID(routeIDLength); err != nil {
 		return err
 	}
 	now := s.now().UTC()
@@ -99,7 +113,7 @@ func (s *Service) quickIntegration(target string) (integration, error) {
 		return integration{}, err
 	}
 	i.Managed = true
-	i.ID, err = s.newID(7)
+	i.ID, err = s.randomID(integrationIDLength)
 	return i, err
 }
 

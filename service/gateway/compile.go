@@ -106,6 +106,9 @@ func (s *Service) compileAPI(ctx context.Context, a api) (*snapshot.API, error) 
 		if compiled.Routes, err = compileRoutes(d); err != nil {
 			return nil, fmt.Errorf("stage %s: %w", g.Name, err)
 		}
+		for _, r := range compiled.Routes {
+			r.Throttle = g.throttle(r.Key)
+		}
 	}
 	return out, nil
 }

@@ -17,15 +17,11 @@ import (
 func deploymentKey(a api, id string) string { return apiKey(a.Account, a.Region, a.ID) + "/" + id }
 
 // freeze makes a deployment of the API as it stands.
-func (s *Service) freeze(a *api, description string, automatic bool) (deployment, error) {
-	id, err := s.newID(6)
-	if err != nil {
-		return deployment{}, err
-	}
+func (s *Service) freeze(a *api, id, description string, automatic bool) deployment {
 	return deployment{
 		ID: id, Description: description, Automatic: automatic, Created: s.now().UTC(),
 		Routes: a.Routes, Integrations: a.Integrations, Authorizers: a.Authorizers, CORS: a.CORS,
-	}, nil
+	}
 }
 
 // autoDeploy points every auto-deploying stage of a at a new deployment of it,
@@ -35,10 +31,11 @@ func (s *Service) autoDeploy(ctx context.Context, a *api, b *store.Batch) error 
 	if !slices.ContainsFunc(a.Stages, func(g stage) bool { return g.AutoDeploy }) {
 		return nil
 	}
-	d, err := s.freeze(a, "Automatic deployment triggered by changes to the Api configuration", true)
+	id, err := s.randomID(deploymentIDLength)
 	if err != nil {
 		return err
 	}
+	d := s.freeze(a, id, "Automatic deployment triggered by changes to the Api configuration", true)
 	replaced := map[string]bool{}
 	for n := range a.Stages {
 		g := &a.Stages[n]
@@ -68,15 +65,22 @@ func (s *Service) autoDeploy(ctx context.Context, a *api, b *store.Batch) error 
 // CreateDeployment freezes routes, integrations, authorizers and CORS; with StageName it points
 // that stage at the result in the same commit.
 func (s *Service) CreateDeployment(ctx context.Context, in *apigatewayv2.CreateDeploymentInput) (*apigatewayv2.CreateDeploymentOutput, error) {
+	id, err := s.newID(ctx, deploymentIDLength)
+	if err != nil {
+		return nil, err
+	}
 	var d deployment
-	_, err := s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, b *store.Batch) error {
+	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), false, func(a *api, b *store.Batch) error {
 		if len(a.Routes) == 0 {
 			return badRequest("Unable to deploy API because no routes exist in this API")
 		}
-		var err error
-		if d, err = s.freeze(a, aws.ToString(in.Description), false); err != nil {
-			return err
+		if madeBy(ctx) != nil {
+			var err error
+			if d, _, err = s.getDeployment(ctx, *a, id); err == nil {
+				return nil // of an earlier attempt
+			}
 		}
+		d = s.freeze(a, id, aws.ToString(in.Description), false)
 		b.Create(kindDeployment, deploymentKey(*a, d.ID), encode(d))
 		if in.StageName == nil {
 			return nil

@@ -30,20 +30,20 @@ func (s *Service) CreateDomainName(ctx context.Context, in *apigatewayv2.CreateD
 	if err := unsupportedRouting(in.RoutingMode); err != nil {
 		return nil, err
 	}
-	if len(in.Tags) > maxTags {
-		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
 	}
 	if len(in.DomainNameConfigurations) != 1 {
 		return nil, badRequest("Invalid input. Expected one domain name configuration")
 	}
-	id, err := s.newID(10)
+	id, err := s.randomID(10)
 	if err != nil {
 		return nil, err
 	}
 	account, region := scope(ctx)
 	d := domain{
 		Name: name, Account: account, Region: region, Created: s.now().UTC(), Tags: in.Tags,
-		GatewayName: "d-" + id + ".execute-api." + region + "." + suffix(region), IPAddressType: string(types.IpAddressTypeIpv4),
+		Made: madeBy(ctx).by(), GatewayName: "d-" + id + ".execute-api." + region + "." + suffix(region), IPAddressType: string(types.IpAddressTypeIpv4),
 	}
 	if err := applyConfiguration(&d, in.DomainNameConfigurations[0]); err != nil {
 		return nil, err
@@ -57,6 +57,9 @@ func (s *Service) CreateDomainName(ctx context.Context, in *apigatewayv2.CreateD
 	}
 	b.Create(KindDomain, d.Name, encode(d))
 	if _, err := s.store.Commit(ctx, b); errors.Is(err, store.ErrExists) {
+		if d, _, err := s.getDomain(ctx, name); err == nil && d.Made != "" && d.Made == madeBy(ctx).by() {
+			return fill[apigatewayv2.CreateDomainNameOutput](d.sdk()), nil
+		}
 		return nil, conflict("The domain name you provided already exists.")
 	} else if err != nil {
 		return nil, fmt.Errorf("write domain name %s: %w", name, err)

@@ -136,10 +136,14 @@ func (s *Service) CreateIntegration(ctx context.Context, in *apigatewayv2.Create
 	if err != nil {
 		return nil, err
 	}
-	if i.ID, err = s.newID(7); err != nil {
+	if i.ID, err = s.newID(ctx, integrationIDLength); err != nil {
 		return nil, err
 	}
 	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), true, func(a *api, _ *store.Batch) error {
+		if n, err := a.integration(i.ID); err == nil && madeBy(ctx) != nil {
+			i = a.Integrations[n] // of an earlier attempt
+			return nil
+		}
 		if len(a.Integrations) >= maxIntegrations {
 			return badRequest("Maximum number of integrations (%d) for API %s reached", maxIntegrations, a.ID)
 		}

@@ -60,10 +60,14 @@ func uniqueMapping(d *domain, m mapping) error {
 func (s *Service) CreateApiMapping(ctx context.Context, in *apigatewayv2.CreateApiMappingInput) (*apigatewayv2.CreateApiMappingOutput, error) {
 	m := mapping{API: aws.ToString(in.ApiId), Stage: aws.ToString(in.Stage), Key: aws.ToString(in.ApiMappingKey)}
 	var err error
-	if m.ID, err = s.newID(6); err != nil {
+	if m.ID, err = s.newID(ctx, mappingIDLength); err != nil {
 		return nil, err
 	}
 	_, err = s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, b *store.Batch) error {
+		if n, err := d.mapping(m.ID); err == nil && madeBy(ctx) != nil {
+			m = d.Mappings[n] // of an earlier attempt
+			return nil
+		}
 		if err := checkMappingKey(m.Key); err != nil {
 			return err
 		}

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
+	"sync"
 	"time"
 
 	"countersign/call"
@@ -39,6 +41,7 @@ type api struct {
 	IPAddressType          string
 	Created                time.Time
 	Tags                   map[string]string `json:",omitempty"`
+	Imported               []string          `json:",omitempty"` // keys of those Tags that the last import's document gave
 	CORS                   *cors             `json:",omitempty"`
 	Authorizers            []authorizer      `json:",omitempty"`
 	Integrations           []integration
@@ -79,6 +82,16 @@ type stage struct {
 	Tags              map[string]string `json:",omitempty"`
 	Created, Updated  time.Time
 	CacheResets       uint64 `json:",omitempty"` // of what authorizers answered
+	Made              string `json:",omitempty"` // the change of a stack that made it
+
+	Defaults *routeSettings           `json:",omitempty"`
+	Settings map[string]routeSettings `json:",omitempty"` // by route key
+}
+
+// routeSettings hold routes to a rate.
+type routeSettings struct {
+	Burst *int32   `json:",omitempty"`
+	Rate  *float64 `json:",omitempty"` // requests per second
 }
 
 type deployment struct {
@@ -123,6 +136,7 @@ type domain struct {
 	GatewayName           string // d-<10>.execute-api.<region>.amazonaws.com
 	Created               time.Time
 	Tags                  map[string]string `json:",omitempty"`
+	Made                  string            `json:",omitempty"` // the change of a stack that made it
 	Mutual                *mutual           `json:",omitempty"`
 	Mappings              []mapping
 }
@@ -185,10 +199,23 @@ func (s *Service) getAPI(ctx context.Context, id string) (api, store.Revision, e
 // attempts bounds how often an edit starts again because somebody else wrote first.
 const attempts = 16
 
+// editLocks let edits of the same record wait for one another instead of starting again:
+// a stack makes dozens of routes at once. Other nodes, which know nothing of them, are what attempts are for.
+type editLocks [64]sync.Mutex
+
+func (l *editLocks) of(key string) *sync.Mutex {
+	h := fnv.New32a()
+	h.Write([]byte(key))
+	return &l[h.Sum32()%uint32(len(l))]
+}
+
 // editAPI changes one API: edit works on a copy and may add writes of its own
 // to the batch. When deploys is true every auto-deploy stage gets a new deployment
 // in the same commit. An edit that changes nothing writes nothing.
 func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit func(a *api, b *store.Batch) error) (api, error) {
+	lock := s.edits.of(id)
+	lock.Lock()
+	defer lock.Unlock()
 	var err error
 	for range attempts {
 		var a api
@@ -231,6 +258,9 @@ func (s *Service) getDomain(ctx context.Context, name string) (domain, store.Rev
 
 // editDomain changes one domain name, as editAPI does an API.
 func (s *Service) editDomain(ctx context.Context, name string, edit func(d *domain, b *store.Batch) error) (domain, error) {
+	lock := s.edits.of(strings.ToLower(name))
+	lock.Lock()
+	defer lock.Unlock()
 	var err error
 	for range attempts {
 		var d domain

@@ -21,13 +21,17 @@ func (s *Service) CreateRoute(ctx context.Context, in *apigatewayv2.CreateRouteI
 	r := route{Key: aws.ToString(in.RouteKey), OperationName: aws.ToString(in.OperationName)}
 	r.authorize(in.AuthorizationType, in.AuthorizerId, in.AuthorizationScopes)
 	var err error
-	if r.ID, err = s.newID(7); err != nil {
+	if r.ID, err = s.newID(ctx, routeIDLength); err != nil {
 		return nil, err
 	}
 	if r.Integration, err = routeTarget(in.Target); err != nil {
 		return nil, err
 	}
 	_, err = s.editAPI(ctx, aws.ToString(in.ApiId), true, func(a *api, _ *store.Batch) error {
+		if n, err := a.route(r.ID); err == nil && madeBy(ctx) != nil {
+			r = a.Routes[n] // of an earlier attempt
+			return nil
+		}
 		if len(a.Routes) >= maxRoutes {
 			return badRequest("Maximum number of routes (%d) for API %s reached", maxRoutes, a.ID)
 		}

@@ -101,12 +101,12 @@ func sortRoutes(routes []*snapshot.Route) {
 		if c := cmp.Compare(class(x), class(y)); c != 0 {
 			return c
 		}
-		if class(x) == 1 {
-			if c := cmp.Compare(len(y.Segments), len(x.Segments)); c != 0 {
-				return c
-			}
+		// Full matches of different lengths never match the same request; without an order
+		// between them this were none at all: each would be as good as two that are not as good as one another.
+		if c := cmp.Compare(len(y.Segments), len(x.Segments)); c != 0 {
+			return c
 		}
-		for i := range min(len(x.Segments), len(y.Segments)) {
+		for i := range x.Segments {
 			xv, yv := x.Segments[i].Param != "", y.Segments[i].Param != ""
 			if xv != yv {
 				if yv {

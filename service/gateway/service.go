@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -56,6 +55,7 @@ type Service struct {
 	rand         io.Reader
 	derive       func(purpose string) [32]byte
 
+	edits editLocks  // record.go
 	trust trustCache // compile.go
 }
 
@@ -67,12 +67,10 @@ func New(c Config) *Service {
 	}
 }
 
-const idLetters = "abcdefghijklmnopqrstuvwxyz0123456789"
-
 var idLock sync.Mutex // a random source handed in need not be safe for concurrent use
 
-// newID makes an id of n lower-case letters and digits, the first a letter, as API Gateway's are.
-func (s *Service) newID(n int) (string, error) {
+// randomID makes an id by chance; newID is for what a call creates.
+func (s *Service) randomID(n int) (string, error) {
 	raw := make([]byte, 2*n)
 	idLock.Lock()
 	_, err := io.ReadFull(s.rand, raw)
@@ -80,13 +78,5 @@ func (s *Service) newID(n int) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read randomness for an id: %w", err)
 	}
-	id := make([]byte, n)
-	for i := range id {
-		letters := idLetters
-		if i == 0 {
-			letters = idLetters[:26]
-		}
-		id[i] = letters[int(binary.BigEndian.Uint16(raw[2*i:]))%len(letters)]
-	}
-	return string(id), nil
+	return spell(raw, n), nil
 }

@@ -34,23 +34,19 @@ func checkVariables(variables map[string]string) error {
 	return nil
 }
 
-func unsupportedStage(logs *types.AccessLogSettings, certificate *string, defaults *types.RouteSettings, settings map[string]types.RouteSettings) error {
+func unsupportedStage(logs *types.AccessLogSettings, certificate *string) error {
 	switch {
 	case logs != nil:
 		return notBuilt("accessLogSettings")
 	case aws.ToString(certificate) != "":
 		return badRequest("clientCertificateId is for WebSocket APIs only")
-	case defaults != nil && (aws.ToBool(defaults.DataTraceEnabled) || aws.ToBool(defaults.DetailedMetricsEnabled) || defaults.LoggingLevel != "" || defaults.ThrottlingBurstLimit != nil || defaults.ThrottlingRateLimit != nil):
-		return notBuilt("defaultRouteSettings")
-	case len(settings) > 0:
-		return notBuilt("routeSettings")
 	}
 	return nil
 }
 
 // CreateStage adds a stage. With AutoDeploy it is deployed at once.
 func (s *Service) CreateStage(ctx context.Context, in *apigatewayv2.CreateStageInput) (*apigatewayv2.CreateStageOutput, error) {
-	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId); err != nil {
 		return nil, err
 	}
 	name := aws.ToString(in.StageName)
@@ -60,19 +56,22 @@ func (s *Service) CreateStage(ctx context.Context, in *apigatewayv2.CreateStageI
 	if err := checkVariables(in.StageVariables); err != nil {
 		return nil, err
 	}
-	if len(in.Tags) > maxTags {
-		return nil, badRequest("Too many tags: at most %d per resource", maxTags)
+	if err := checkTags(ctx, in.Tags); err != nil {
+		return nil, err
 	}
 	now := s.now().UTC()
 	g := stage{
 		Name: name, Description: aws.ToString(in.Description), AutoDeploy: aws.ToBool(in.AutoDeploy), Deployment: aws.ToString(in.DeploymentId),
-		Variables: in.StageVariables, Tags: in.Tags, Created: now, Updated: now,
+		Variables: in.StageVariables, Tags: in.Tags, Created: now, Updated: now, Made: madeBy(ctx).by(),
 	}
 	if g.AutoDeploy && g.Deployment != "" {
 		return nil, badRequest("Deployment ID cannot be set on stage %s because auto-deploy is enabled", name)
 	}
 	a, err := s.editAPI(ctx, aws.ToString(in.ApiId), g.AutoDeploy, func(a *api, _ *store.Batch) error {
-		if slices.ContainsFunc(a.Stages, func(other stage) bool { return other.Name == name }) {
+		if n, err := a.stage(name); err == nil {
+			if made := a.Stages[n].Made; made != "" && made == g.Made {
+				return nil // an earlier attempt made it
+			}
 			return conflict("Stage already exists")
 		}
 		if len(a.Stages) >= maxStages {
@@ -83,7 +82,11 @@ func (s *Service) CreateStage(ctx context.Context, in *apigatewayv2.CreateStageI
 				return err
 			}
 		}
-		a.Stages = append(a.Stages, g)
+		made := g // an edit may start again
+		if err := made.setRouteSettings(a, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+			return err
+		}
+		a.Stages = append(a.Stages, made)
 		return nil
 	})
 	if err != nil {
@@ -129,7 +132,7 @@ func (s *Service) GetStages(ctx context.Context, in *apigatewayv2.GetStagesInput
 
 // UpdateStage changes what the input names.
 func (s *Service) UpdateStage(ctx context.Context, in *apigatewayv2.UpdateStageInput) (*apigatewayv2.UpdateStageOutput, error) {
-	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+	if err := unsupportedStage(in.AccessLogSettings, in.ClientCertificateId); err != nil {
 		return nil, err
 	}
 	if err := checkVariables(in.StageVariables); err != nil {
@@ -155,6 +158,9 @@ func (s *Service) UpdateStage(ctx context.Context, in *apigatewayv2.UpdateStageI
 				return err
 			}
 			g.Deployment, g.DeploymentMessage = *in.DeploymentId, ""
+		}
+		if err := g.setRouteSettings(a, in.DefaultRouteSettings, in.RouteSettings); err != nil {
+			return err
 		}
 		g.Updated = s.now().UTC()
 		return nil
@@ -229,10 +235,18 @@ func (a *api) stage(name string) (int, error) {
 }
 
 func (g stage) sdk() types.Stage {
+	defaults := routeSettings{}.sdk()
+	if g.Defaults != nil {
+		defaults = g.Defaults.sdk()
+	}
+	settings := make(map[string]types.RouteSettings, len(g.Settings))
+	for key, r := range g.Settings {
+		settings[key] = r.sdk()
+	}
 	return types.Stage{
 		StageName: &g.Name, ApiGatewayManaged: managed(g.Managed), AutoDeploy: managed(g.AutoDeploy), CreatedDate: &g.Created, LastUpdatedDate: &g.Updated,
 		DeploymentId: optional(g.Deployment), Description: optional(g.Description), LastDeploymentStatusMessage: optional(g.DeploymentMessage),
-		DefaultRouteSettings: &types.RouteSettings{DetailedMetricsEnabled: aws.Bool(false)}, RouteSettings: map[string]types.RouteSettings{},
+		DefaultRouteSettings: &defaults, RouteSettings: settings,
 		StageVariables: orEmpty(g.Variables), Tags: orEmpty(g.Tags),
 	}
 }

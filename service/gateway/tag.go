@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"countersign/arn"
+	"countersign/call"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,10 +42,7 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 		if err := edit(*tags); err != nil {
 			return err
 		}
-		if len(*tags) > maxTags {
-			return badRequest("Too many tags: at most %d per resource", maxTags)
-		}
-		return nil
+		return countTags(*tags)
 	}
 	var tags map[string]string
 	switch {
@@ -76,13 +74,45 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 	return tags, err
 }
 
+// checkTags judges tags that are given. Those of AWS's own, aws:…, are not everybody's to give.
+func checkTags(ctx context.Context, tags map[string]string) error {
+	if err := countTags(tags); err != nil {
+		return err
+	}
+	for k, v := range tags {
+		if err := checkTag(call.From(ctx), k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countTags holds a resource to its number of tags. AWS's own do not count.
+func countTags(tags map[string]string) error {
+	n := 0
+	for k := range tags {
+		if !call.SystemTag(k) {
+			n++
+		}
+	}
+	if n > maxTags {
+		return badRequest("Too many tags: at most %d per resource", maxTags)
+	}
+	return nil
+}
+
+func checkTag(c call.Call, k, v string) error {
+	if k == "" || len(k) > 128 || len(v) > 256 || !c.MayTag(k) {
+		return badRequest("Invalid tag %q: keys have 1 to 128 characters and do not start with aws:, values have at most 256", k)
+	}
+	return nil
+}
+
 // TagResource adds tags to an API, a stage or a domain name.
 func (s *Service) TagResource(ctx context.Context, in *apigatewayv2.TagResourceInput) (*apigatewayv2.TagResourceOutput, error) {
 	_, err := s.editTags(ctx, aws.ToString(in.ResourceArn), func(tags map[string]string) error {
-		for k := range in.Tags {
-			if k == "" || len(k) > 128 || len(in.Tags[k]) > 256 || strings.HasPrefix(k, "aws:") {
-				return badRequest("Invalid tag %q: keys have 1 to 128 characters and do not start with aws:, values have at most 256", k)
-			}
+		if err := checkTags(ctx, in.Tags); err != nil {
+			return err
 		}
 		maps.Copy(tags, in.Tags)
 		return nil
@@ -97,6 +127,9 @@ func (s *Service) TagResource(ctx context.Context, in *apigatewayv2.TagResourceI
 func (s *Service) UntagResource(ctx context.Context, in *apigatewayv2.UntagResourceInput) (*apigatewayv2.UntagResourceOutput, error) {
 	_, err := s.editTags(ctx, aws.ToString(in.ResourceArn), func(tags map[string]string) error {
 		for _, k := range in.TagKeys {
+			if !call.From(ctx).MayTag(k) {
+				return badRequest("Invalid tag %q: keys that start with aws: are AWS's own", k)
+			}
 			delete(tags, k)
 		}
 		return nil

@@ -1,11 +1,18 @@
-// Package identity answers who is calling: the root key pair of the
-// installation, and temporary credentials for roles, which Lambda's execution
-// environments work under. It answers for AWS STS (sts), GetCallerIdentity.
+// Package identity answers who is calling, and keeps the roles and policies of the
+// account. It answers for AWS IAM (iam) as far as roles and managed policies go, and for AWS STS (sts):
+// GetCallerIdentity, AssumeRole and GetSessionToken.
 //
-// Temporary credentials are kept nowhere: the session token holds all that
-// there is to know, sealed, so every node with the same token key accepts it.
+// Callers are the root key pair of the installation and sessions of roles. Temporary credentials
+// are kept nowhere: the session token holds all that there is to know, sealed, so every node
+// with the same token key accepts it; only whether the role is still there is looked up.
 //
-// Absent: IAM users, groups, roles and policies as records; AssumeRole and the
-// other STS operations that hand out credentials to callers; revocation of a
-// session before its end, other than a change of the token key.
+// Trust policies decide who may assume a role, Lambda included. What a
+// session may then do they do not limit, and nothing else does yet: permission policies and
+// boundaries are checked, kept and shown, and not evaluated. Every principal of the account may do everything in it.
+//
+// Absent for that reason: users, groups and access keys, which would all be administrators; session
+// policies and tags. Absent besides: service-linked roles, instance profiles, identity providers and the
+// STS operations for them, the policy simulator, access advisor (RoleLastUsed), multi-factor
+// authentication, and sessions that end before their time other than by deleting the role
+// or changing the token key.
 package identity

@@ -5,27 +5,54 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"countersign/call"
 	"countersign/service/identity"
+	"countersign/store/storetest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-const account = "123456789012"
+const (
+	account       = "123456789012"
+	lambdaService = "lambda.amazonaws.com"
+	lambdaTrust   = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+)
+
+// asRoot is a call of the root key pair.
+func asRoot(ctx context.Context) context.Context {
+	return as(ctx, call.Principal{Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account, AccessKeyID: "AKIAROOT"})
+}
+
+func as(ctx context.Context, p call.Principal) context.Context {
+	return call.With(ctx, call.Call{Account: account, Region: "us-east-1", Principal: p, Source: netip.MustParseAddr("192.0.2.7"), Secure: true})
+}
+
+// newRole makes a role and returns its ARN.
+func newRole(t testing.TB, s *identity.Service, name, path, trust string) string {
+	t.Helper()
+	out, err := s.CreateRole(asRoot(context.Background()), &iam.CreateRoleInput{RoleName: aws.String(name), Path: aws.String(path), AssumeRolePolicyDocument: aws.String(trust)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.Role.Arn
+}
 
 // A clock is a time that a test moves.
 type clock struct{ at time.Time }
 
 func (c *clock) now() time.Time { return c.at }
 
-func newService(t *testing.T, c *clock, change func(*identity.Config)) *identity.Service {
+// newService makes a service of a store of its own, unless change gives it another.
+func newService(t testing.TB, c *clock, change func(*identity.Config)) *identity.Service {
 	t.Helper()
 	cfg := identity.Config{
-		Account: account, RootAccessKeyID: "AKIAROOT", RootSecretAccessKey: "root secret",
+		Store: storetest.New(t), Account: account, RootAccessKeyID: "AKIAROOT", RootSecretAccessKey: "root secret",
 		TokenKey: bytes.Repeat([]byte{7}, 32), Now: c.now, Rand: rand.Reader,
 	}
 	if change != nil {
@@ -63,12 +90,12 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s := newService(t, c, nil)
-	role := "arn:aws:iam::123456789012:role/service-role/worker"
-	id, _, token, _, err := s.Session(t.Context(), role, "one", time.Hour)
+	role := newRole(t, s, "worker", "/service-role/", lambdaTrust)
+	id, _, token, _, err := s.Session(t.Context(), lambdaService, role, "one", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	otherID, _, _, _, err := s.Session(t.Context(), role, "two", time.Hour)
+	otherID, _, _, _, err := s.Session(t.Context(), lambdaService, role, "two", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +137,10 @@ func TestDevPair(t *testing.T) {
 func TestSession(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := newService(t, c, nil)
-	id, secret, token, expires, err := s.Session(t.Context(), "arn:aws:iam::123456789012:role/service-role/worker", "fn@1", time.Hour)
+	st := storetest.New(t)
+	s := newService(t, c, func(c *identity.Config) { c.Store = st })
+	role := newRole(t, s, "worker", "/service-role/", lambdaTrust)
+	id, secret, token, expires, err := s.Session(t.Context(), lambdaService, role, "fn@1", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +154,7 @@ func TestSession(t *testing.T) {
 		t.Errorf("expires %v, want %v", expires, want)
 	}
 	// A node started later with the same token key knows it.
-	got, err := newService(t, c, nil).Credential(t.Context(), id, token)
+	got, err := newService(t, c, func(c *identity.Config) { c.Store = st }).Credential(t.Context(), id, token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +163,9 @@ func TestSession(t *testing.T) {
 	}
 	if want := "arn:aws:sts::123456789012:assumed-role/worker/fn@1"; got.Principal.ARN != want {
 		t.Errorf("ARN %q, want %q", got.Principal.ARN, want)
+	}
+	if got.Principal.Role != role {
+		t.Errorf("role %q, want %q", got.Principal.Role, role)
 	}
 	if !strings.HasPrefix(got.Principal.ID, "AROA") || !strings.HasSuffix(got.Principal.ID, ":fn@1") {
 		t.Errorf("unique id %q", got.Principal.ID)
@@ -148,24 +180,53 @@ func TestSession(t *testing.T) {
 	}
 }
 
-func TestSessionNeedsARoleOfThisAccount(t *testing.T) {
+func TestSessionNeedsARoleThatTrusts(t *testing.T) {
 	t.Parallel()
 	s := newService(t, newClock(), nil)
+	role := newRole(t, s, "worker", "/", lambdaTrust)
 	for _, tt := range []struct {
-		role, name string
-		life       time.Duration
+		service, role, name string
+		life                time.Duration
+		trust               bool // whether trust is what is missing
 	}{
-		{"worker", "ok", time.Hour},
-		{"arn:aws:iam::123456789012:user/worker", "ok", time.Hour},
-		{"arn:aws:iam::123456789012:role/", "ok", time.Hour},
-		{"arn:aws:iam::999999999999:role/worker", "ok", time.Hour},
-		{"arn:aws:iam::123456789012:role/worker", "a b", time.Hour},
-		{"arn:aws:iam::123456789012:role/worker", "x", time.Hour},
-		{"arn:aws:iam::123456789012:role/worker", "ok", 0},
-		{"arn:aws:iam::123456789012:role/worker", "ok", 37 * time.Hour},
+		{lambdaService, "worker", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::123456789012:user/worker", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::123456789012:role/", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::123456789012:role/other", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::123456789012:role/path/worker", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::123456789012:role/WORKER", "ok", time.Hour, true},
+		{lambdaService, "arn:aws:iam::999999999999:role/worker", "ok", time.Hour, true},
+		{"ec2.amazonaws.com", role, "ok", time.Hour, true},
+		{lambdaService, role, "a b", time.Hour, false},
+		{lambdaService, role, "x", time.Hour, false},
+		{lambdaService, role, "ok", 0, false},
+		{lambdaService, role, "ok", 37 * time.Hour, false},
 	} {
-		if _, _, _, _, err := s.Session(t.Context(), tt.role, tt.name, tt.life); err == nil {
-			t.Errorf("Session(%q, %q, %v) made credentials", tt.role, tt.name, tt.life)
+		_, _, _, _, err := s.Session(t.Context(), tt.service, tt.role, tt.name, tt.life)
+		if err == nil || errors.Is(err, identity.ErrNotTrusted) != tt.trust {
+			t.Errorf("Session(%q, %q, %q, %v): %v", tt.service, tt.role, tt.name, tt.life, err)
+		}
+	}
+}
+
+// A session is of one role, not of its name.
+func TestSessionEndsWithItsRole(t *testing.T) {
+	t.Parallel()
+	s := newService(t, newClock(), nil)
+	role := newRole(t, s, "worker", "/", lambdaTrust)
+	id, _, token, _, err := s.Session(t.Context(), lambdaService, role, "one", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.DeleteRole(asRoot(t.Context()), &iam.DeleteRoleInput{RoleName: aws.String("worker")}); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"deleted", "made anew"} {
+		if _, err := s.Credential(t.Context(), id, token); !errors.Is(err, identity.ErrInvalidToken) {
+			t.Errorf("the role is %s: %v", when, err)
+		}
+		if when == "deleted" {
+			newRole(t, s, "worker", "/", lambdaTrust)
 		}
 	}
 }
@@ -173,7 +234,7 @@ func TestSessionNeedsARoleOfThisAccount(t *testing.T) {
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	good := identity.Config{
-		Account: account, RootAccessKeyID: "a", RootSecretAccessKey: "b",
+		Store: storetest.New(t), Account: account, RootAccessKeyID: "a", RootSecretAccessKey: "b",
 		TokenKey: make([]byte, 32), Now: time.Now, Rand: rand.Reader,
 	}
 	if _, err := identity.New(good); err != nil {
@@ -183,6 +244,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"account":   func(c *identity.Config) { c.Account = "12345678901x" },
 		"key":       func(c *identity.Config) { c.RootAccessKeyID = "" },
 		"token key": func(c *identity.Config) { c.TokenKey = make([]byte, 16) },
+		"store":     func(c *identity.Config) { c.Store = nil },
 		"clock":     func(c *identity.Config) { c.Now = nil },
 	} {
 		cfg := good
@@ -195,15 +257,8 @@ func TestConfigIsChecked(t *testing.T) {
 
 // Nobody makes a token without the key.
 func FuzzSessionToken(f *testing.F) {
-	c := newClock()
-	s, err := identity.New(identity.Config{
-		Account: account, RootAccessKeyID: "AKIAROOT", RootSecretAccessKey: "root secret",
-		TokenKey: bytes.Repeat([]byte{7}, 32), Now: c.now, Rand: rand.Reader,
-	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	id, _, token, _, err := s.Session(context.Background(), "arn:aws:iam::123456789012:role/worker", "one", time.Hour)
+	s := newService(f, newClock(), nil)
+	id, _, token, _, err := s.Session(context.Background(), lambdaService, newRole(f, s, "worker", "/", lambdaTrust), "one", time.Hour)
 	if err != nil {
 		f.Fatal(err)
 	}

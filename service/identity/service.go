@@ -9,14 +9,15 @@ import (
 	"strings"
 	"time"
 
-	"countersign/arn"
 	"countersign/call"
+	"countersign/store"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // Config is what a Service needs. All of it is required but Dev.
 type Config struct {
+	Store               store.Store
 	Account             string // 12 digits
 	RootAccessKeyID     string
 	RootSecretAccessKey string
@@ -26,9 +27,10 @@ type Config struct {
 	Rand                io.Reader
 }
 
-// A Service knows the keys that callers sign with. It is safe for concurrent
-// use, and holds no state that changes.
+// A Service knows the keys that callers sign with, and the roles that they may
+// assume. It is safe for concurrent use; what an operation returned without error is durable.
 type Service struct {
+	store   store.Store
 	account string
 	root    map[string]string // secret by access key id
 	token   cipher.AEAD
@@ -43,15 +45,15 @@ func New(cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("account %q is not 12 digits", cfg.Account)
 	case cfg.RootAccessKeyID == "" || cfg.RootSecretAccessKey == "":
 		return nil, errors.New("the root key pair is empty")
-	case cfg.Now == nil || cfg.Rand == nil:
-		return nil, errors.New("identity needs a clock and a source of randomness")
+	case cfg.Store == nil || cfg.Now == nil || cfg.Rand == nil:
+		return nil, errors.New("identity needs a store, a clock and a source of randomness")
 	}
 	token, err := chacha20poly1305.NewX(cfg.TokenKey)
 	if err != nil {
 		return nil, fmt.Errorf("token key: %w", err)
 	}
 	s := &Service{
-		account: cfg.Account, token: token, now: cfg.Now, rand: cfg.Rand,
+		store: cfg.Store, account: cfg.Account, token: token, now: cfg.Now, rand: cfg.Rand,
 		root: map[string]string{cfg.RootAccessKeyID: cfg.RootSecretAccessKey},
 	}
 	if cfg.Dev {
@@ -70,18 +72,18 @@ type Credential struct {
 // Credential finds the secret that requests of accessKeyID are signed with.
 // SessionToken is the request's, empty when it has none. The request is not
 // proved by this: its signature is, with the secret. Errors are ErrUnknownKey,
-// ErrInvalidToken and ErrExpired.
-func (s *Service) Credential(_ context.Context, accessKeyID, sessionToken string) (Credential, error) {
+// ErrInvalidToken and ErrExpired; others are the store's.
+func (s *Service) Credential(ctx context.Context, accessKeyID, sessionToken string) (Credential, error) {
 	if secret, ok := s.root[accessKeyID]; ok {
 		if sessionToken != "" {
 			return Credential{}, ErrInvalidToken
 		}
-		return Credential{SecretAccessKey: secret, Principal: call.Principal{
-			Account: s.account, ARN: arn.New("iam", "", s.account, "root").String(), ID: s.account, AccessKeyID: accessKeyID,
-		}}, nil
+		p := s.rootPrincipal()
+		p.AccessKeyID = accessKeyID
+		return Credential{SecretAccessKey: secret, Principal: p}, nil
 	}
 	if !strings.HasPrefix(accessKeyID, temporaryPrefix) || sessionToken == "" {
 		return Credential{}, ErrUnknownKey
 	}
-	return s.open(accessKeyID, sessionToken)
+	return s.open(ctx, accessKeyID, sessionToken)
 }

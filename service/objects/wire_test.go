@@ -42,13 +42,14 @@ const (
 // serve starts the API with S3 on a store of its own.
 func serve(t *testing.T, secure bool) *httptest.Server {
 	t.Helper()
+	keep := storetest.New(t)
 	id, err := identity.New(identity.Config{
-		Account: testAccount, RootAccessKeyID: testKey, RootSecretAccessKey: testSecret, TokenKey: bytes.Repeat([]byte{7}, 32), Now: time.Now, Rand: rand.Reader,
+		Store: keep, Account: testAccount, RootAccessKeyID: testKey, RootSecretAccessKey: testSecret, TokenKey: bytes.Repeat([]byte{7}, 32), Now: time.Now, Rand: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc := objects.New(objects.Config{Store: storetest.New(t), Now: time.Now, Rand: rand.Reader})
+	svc := objects.New(objects.Config{Store: keep, Now: time.Now, Rand: rand.Reader})
 	server, err := api.New(api.Config{
 		Services: []api.Service{api.S3(svc)}, Credentials: id.Credential, Account: testAccount, Now: time.Now, NewRequestID: uuid.NewString,
 	})

@@ -48,6 +48,7 @@ type environment struct {
 	r       *Runner
 	fn      Function
 	id      string // 32 hexadecimal digits, in the log stream's name
+	stream  string // the log stream's name
 	dir     string // run/<id>: its temporary folder
 	cmd     *exec.Cmd
 	out     *output
@@ -145,6 +146,7 @@ func (r *Runner) start(ctx context.Context, fn *Function, tree string) (*environ
 		holders: 2, // the caller and wait
 	}
 	e.dir = filepath.Join(r.work, "run", e.id)
+	e.stream = r.cfg.Now().UTC().Format("2006/01/02/") + "[" + fn.Version + "]" + e.id
 	var credentials [3]string
 	if r.cfg.Sessions != nil {
 		key, secret, token, expires, err := r.cfg.Sessions.Session(ctx, fn.Role, fn.Name, max(r.cfg.SessionLife, fn.Timeout+10*time.Minute))
@@ -174,7 +176,7 @@ func (r *Runner) start(ctx context.Context, fn *Function, tree string) (*environ
 	if err != nil {
 		return nil, err
 	}
-	out, stdout, err := newOutput(log, "["+fn.Version+"]"+e.id[:8])
+	out, stdout, err := newOutput(log, e.stream)
 	if err != nil {
 		log.release()
 		return nil, err

@@ -29,7 +29,7 @@ type logs struct {
 }
 
 // A logFile is a function's log on disk: lines with a time and the stream's
-// short name in front. It never fails its user: what cannot be written is lost,
+// name in front. It never fails its user: what cannot be written is lost,
 // as a function must not stop because a disk is full.
 type logFile struct {
 	logs *logs
@@ -45,8 +45,7 @@ type logFile struct {
 // take opens the log of a name such as "000000000000/us-east-1/fn.log", or
 // shares it. Each take needs one release.
 func (l *logs) take(name string) (*logFile, error) {
-	// A Region is what a client has signed for, so it may be anything without a slash.
-	if path.Clean(name) != name || !filepath.IsLocal(name) {
+	if !validLog(name) {
 		return nil, fmt.Errorf("log file %q: not a name below the folder of logs", name)
 	}
 	l.mu.Lock()
@@ -62,6 +61,10 @@ func (l *logs) take(name string) (*logFile, error) {
 	l.open[name] = f
 	return f, nil
 }
+
+// validLog tells names of logs from others. A Region is what a client has signed
+// for, so it may be anything without a slash.
+func validLog(name string) bool { return path.Clean(name) == name && filepath.IsLocal(name) }
 
 func (f *logFile) release() {
 	f.logs.mu.Lock()
@@ -99,13 +102,13 @@ func (f *logFile) reopen() error {
 
 // write appends whole lines, each with the time and stream in front.
 func (f *logFile) write(stream string, lines []byte) {
-	var out bytes.Buffer
-	stamp := f.logs.now().UTC().Format("2006-01-02T15:04:05.000Z")
-	for line := range bytes.Lines(lines) {
-		fmt.Fprintf(&out, "%s %s %s\n", stamp, stream, bytes.TrimSuffix(line, []byte("\n")))
-	}
-	f.mu.Lock()
+	f.mu.Lock() // before the time is taken: lines stand in its order
 	defer f.mu.Unlock()
+	var out bytes.Buffer
+	at := stamp(f.logs.now())
+	for line := range bytes.Lines(lines) {
+		fmt.Fprintf(&out, "%s %s %s\n", at, stream, bytes.TrimSuffix(line, []byte("\n")))
+	}
 	if f.file == nil {
 		return
 	}
@@ -127,7 +130,7 @@ func (f *logFile) write(stream string, lines []byte) {
 // invocation, in a tail.
 type output struct {
 	log    *logFile
-	stream string // short name in the log
+	stream string // its name
 	pipe   *os.File
 	closed chan struct{} // the reader has ended
 

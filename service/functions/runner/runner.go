@@ -14,7 +14,7 @@ import (
 )
 
 // Sessions gives the credentials of a function's execution role: keys that are valid for life or
-// longer. The identity service does.
+// longer. The error wraps ErrRole when Lambda may not assume the role. The identity service does.
 type Sessions interface {
 	Session(ctx context.Context, roleARN, sessionName string, life time.Duration) (accessKeyID, secret, token string, expires time.Time, err error)
 }
@@ -113,6 +113,9 @@ func (e *ThrottleError) Error() string {
 
 // ErrClosed is returned by Invoke during and after Close.
 var ErrClosed = errors.New("the function runner is shutting down")
+
+// ErrRole is why an environment cannot start: nobody may give it credentials.
+var ErrRole = errors.New("the execution role cannot be assumed")
 
 // handOver is how long an invocation waits for an environment that has answered its
 // former caller but not asked for more yet, rather than start another.

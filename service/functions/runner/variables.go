@@ -57,7 +57,7 @@ func (e *environment) variables(tree, api string, credentials [3]string) []strin
 	v["AWS_LAMBDA_FUNCTION_VERSION"] = fn.Version
 	v["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = strconv.Itoa(fn.Memory)
 	v["AWS_LAMBDA_LOG_GROUP_NAME"] = fn.LogGroup
-	v["AWS_LAMBDA_LOG_STREAM_NAME"] = cfg.Now().UTC().Format("2006/01/02/") + "[" + fn.Version + "]" + e.id
+	v["AWS_LAMBDA_LOG_STREAM_NAME"] = e.stream
 	v["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
 	v["AWS_REGION"] = fn.Region
 	v["AWS_DEFAULT_REGION"] = fn.Region

@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"countersign/service/stacks/template"
 )
 
 // Unknown stands in properties for a value that will be known when another
 // resource has been made. It fits everywhere.
-type Unknown struct{}
+type Unknown = template.Unknown
 
 // A schema is how the properties of a struct are read.
 type schema struct {

@@ -215,6 +215,7 @@ type Type struct {
 	Name       string
 	Attributes []string
 	Naming     *Naming
+	Tags       string // see Spec
 	IAM        bool
 	Updates    bool // it can be changed in place
 	Finds      bool
@@ -256,7 +257,7 @@ func Define[P any](s Spec[P]) Type {
 		}
 	}
 	t := Type{
-		Name: s.Name, Attributes: s.Attributes, Naming: s.Naming, IAM: s.IAM, Updates: s.Update != nil, Finds: s.Find != nil, props: props,
+		Name: s.Name, Attributes: s.Attributes, Naming: s.Naming, Tags: s.Tags, IAM: s.IAM, Updates: s.Update != nil, Finds: s.Find != nil, props: props,
 	}
 	t.check = func(raw map[string]any) []Problem {
 		var p P

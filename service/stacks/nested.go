@@ -1,0 +1,163 @@
+package stacks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"countersign/call"
+	"countersign/service/stacks/resource"
+	"countersign/store"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+type nestedProperties struct {
+	TemplateURL      string `cfn:"required"`
+	Parameters       map[string]string
+	TimeoutInMinutes *int32
+	Tags             []tag
+}
+
+// nestedStack is a stack as a resource of another one.
+func (s *Service) nestedStack() resource.Type {
+	return resource.Define(resource.Spec[nestedProperties]{
+		Name: typeStack, Attributes: []string{"Outputs.*"}, Tags: "Tags", Known: []string{"NotificationARNs"},
+		Naming: nil,
+		Create: s.createNested,
+		Update: s.updateNested,
+		Delete: s.deleteNested,
+		Find: func(ctx context.Context, c *resource.Change[nestedProperties]) (string, error) {
+			k, _, err := s.find(ctx, nestedName(c), false)
+			if err != nil {
+				return "", nil
+			}
+			return k.arn(), nil
+		},
+	})
+}
+
+func nestedName(c *resource.Change[nestedProperties]) string {
+	name := c.Stack.Name + "-" + c.LogicalID + "-"
+	return name[:min(len(name), 128-13)] + strings.ToUpper(strings.ReplaceAll(c.Token, "-", ""))[:12]
+}
+
+func (p *nestedProperties) parameters() []types.Parameter {
+	var out []types.Parameter
+	for k, v := range p.Parameters {
+		out = append(out, types.Parameter{ParameterKey: aws.String(k), ParameterValue: aws.String(v)})
+	}
+	return out
+}
+
+func (p *nestedProperties) tags() []types.Tag {
+	var out []types.Tag
+	for _, t := range p.Tags {
+		if !strings.HasPrefix(t.Key, "aws:") {
+			out = append(out, types.Tag{Key: aws.String(t.Key), Value: aws.String(t.Value)})
+		}
+	}
+	return out
+}
+
+// A nested stack may do what its parent was allowed to.
+var allCapabilities = []types.Capability{types.CapabilityCapabilityIam, types.CapabilityCapabilityNamedIam, types.CapabilityCapabilityAutoExpand}
+
+func (s *Service) createNested(ctx context.Context, c *resource.Change[nestedProperties]) (resource.Result, error) {
+	arn := c.PhysicalID
+	if arn == "" {
+		k, err := s.createStack(ctx, &cloudformation.CreateStackInput{
+			StackName: aws.String(nestedName(c)), TemplateURL: &c.Properties.TemplateURL, Parameters: c.Properties.parameters(), Tags: c.Properties.tags(),
+			Capabilities: allCapabilities, TimeoutInMinutes: c.Properties.TimeoutInMinutes, OnFailure: types.OnFailureDoNothing,
+		}, c.Stack.ID)
+		if err != nil {
+			return resource.Result{}, err
+		}
+		arn = k.arn()
+		if err := c.Initiated(arn); err != nil {
+			return resource.Result{}, err
+		}
+	}
+	return s.awaitNested(ctx, c, arn, "CREATE_COMPLETE")
+}
+
+// awaitNested waits until a nested stack has come to rest.
+func (s *Service) awaitNested(ctx context.Context, c *resource.Change[nestedProperties], arn string, good ...string) (resource.Result, error) {
+	for {
+		k, _, err := s.find(ctx, arn, true)
+		if err != nil {
+			return resource.Result{}, err
+		}
+		if k.Operation == "" {
+			for _, g := range good {
+				if k.Status == g {
+					outputs := map[string]any{}
+					for _, o := range k.Outputs {
+						outputs["Outputs."+o.Key] = o.Value
+					}
+					return resource.Result{PhysicalID: arn, Attributes: outputs}, nil
+				}
+			}
+			return resource.Result{}, fmt.Errorf("Embedded stack %s was not successfully created: %s", arn, k.Reason)
+		}
+		if err := c.Pause(ctx, time.Second); err != nil {
+			return resource.Result{}, err
+		}
+	}
+}
+
+func (s *Service) updateNested(ctx context.Context, c *resource.Change[nestedProperties]) (resource.Result, error) {
+	_, err := s.UpdateStack(ctx, &cloudformation.UpdateStackInput{
+		StackName: &c.PhysicalID, TemplateURL: &c.Properties.TemplateURL, Parameters: c.Properties.parameters(), Tags: c.Properties.tags(), Capabilities: allCapabilities,
+	})
+	if err != nil && message(err) != noUpdates {
+		return resource.Result{}, err
+	}
+	return s.awaitNested(ctx, c, c.PhysicalID, "UPDATE_COMPLETE", "CREATE_COMPLETE")
+}
+
+func (s *Service) deleteNested(ctx context.Context, c *resource.Change[nestedProperties]) error {
+	k, _, err := s.find(ctx, c.PhysicalID, true)
+	if err != nil || k.deleted() {
+		return nil
+	}
+	// One that is being worked on is let finish first.
+	for k.Operation != "" {
+		if err := c.Pause(ctx, time.Second); err != nil {
+			return err
+		}
+		if k, _, err = s.find(ctx, c.PhysicalID, true); err != nil {
+			return err
+		}
+	}
+	if k.deleted() {
+		return nil
+	}
+	if _, err := s.startDelete(ctx, k, &cloudformation.DeleteStackInput{}); err != nil {
+		return err
+	}
+	for {
+		if k, _, err = s.find(ctx, c.PhysicalID, true); errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if k.deleted() {
+			return nil
+		}
+		if k.Operation == "" {
+			return fmt.Errorf("Embedded stack %s could not be deleted: %s", c.PhysicalID, k.Reason)
+		}
+		if err := c.Pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// nested reports whether the call comes from a stack operation.
+func nested(ctx context.Context) bool { return call.From(ctx).Signing == call.Internal }

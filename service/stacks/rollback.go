@@ -1,0 +1,184 @@
+package stacks
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"countersign/store"
+)
+
+// rollBack undoes what an operation did. A stack that was being created loses
+// everything; one that was being updated gets back what it had, and what was new goes in the clean-up.
+func (x *execution) rollBack(ctx context.Context) error {
+	if x.op.Create {
+		return x.undoCreate(ctx)
+	}
+	ids := slices.Sorted(maps.Keys(x.records))
+	needs := func(id string) []string {
+		if rec := x.records[id]; rec.Before != nil {
+			return rec.Before.DependsOn
+		}
+		return nil
+	}
+	failed := walk(ctx, ids, needs, false, func(ctx context.Context, id string) error { return x.restore(ctx, x.records[id]) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(failed) > 0 {
+		return x.commit(ctx, func(k *stack, b *store.Batch) error {
+			x.end(k, b)
+			return x.status(k, b, "UPDATE_ROLLBACK_FAILED", fmt.Sprintf("The following resource(s) failed to update: [%s]. ", strings.Join(slices.Sorted(maps.Keys(failed)), ", ")))
+		})
+	}
+	x.s.Settle(ctx)
+	return x.commit(ctx, func(k *stack, b *store.Batch) error {
+		x.op.RolledBack = true
+		x.phase(b, phaseCleanup)
+		return x.status(k, b, "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS", "")
+	})
+}
+
+// restore gives a resource back what it was before the operation.
+func (x *execution) restore(ctx context.Context, rec *resourceRecord) error {
+	before := rec.Before
+	if before == nil {
+		return nil // untouched, or new: the clean-up's matter
+	}
+	if slices.Contains(x.op.Skip, rec.LogicalID) {
+		return x.restored(ctx, rec, *before, nil, nil)
+	}
+	attempted := rec.Now // what is there now
+	c := rec.Change      // what failed, or was cut off
+	if c != nil && c.Do == doUpdate {
+		attempted.Properties, attempted.Tags, attempted.Name = c.To.Properties, c.To.Tags, c.To.Name
+	}
+	if rec.Now.PhysicalID != before.PhysicalID {
+		// It had been replaced: the old one still exists, the new one goes.
+		return x.restored(ctx, rec, *before, []state{rec.Now}, x.event(rec, "UPDATE_COMPLETE", ""))
+	}
+	if c != nil && c.Do == doReplace {
+		left, err := x.leftBy(ctx, rec)
+		if err != nil {
+			return err
+		}
+		return x.restored(ctx, rec, *before, left, x.event(rec, "UPDATE_COMPLETE", ""))
+	}
+	if !needsRestoring(attempted, *before) {
+		return x.restored(ctx, rec, *before, nil, nil)
+	}
+	if err := x.note(ctx, rec, "UPDATE_IN_PROGRESS", ""); err != nil {
+		return err
+	}
+	made, err := x.revert(ctx, rec, attempted, *before)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if e := x.note(ctx, rec, "UPDATE_FAILED", x.reason(err)); e != nil {
+			return e
+		}
+		return err
+	}
+	return x.restored(ctx, rec, made, nil, x.event(rec, "UPDATE_COMPLETE", ""))
+}
+
+// needsRestoring reports whether the resource itself was changed, not only what is kept of it.
+func needsRestoring(now, before state) bool {
+	return len(changedProperties(now.Properties, before.Properties)) > 0 || !maps.Equal(now.Tags, before.Tags)
+}
+
+// revert updates a resource from what was attempted to what it was.
+func (x *execution) revert(ctx context.Context, rec *resourceRecord, attempted, before state) (state, error) {
+	t, ok := x.s.lookUp(before.Type)
+	if !ok || !t.Updates {
+		return state{}, fmt.Errorf("%s cannot be changed back", before.Type)
+	}
+	token, err := x.s.newID()
+	if err != nil {
+		return state{}, err
+	}
+	in, err := x.input(ctx, t, rec, before, token)
+	if err != nil {
+		return state{}, err
+	}
+	if in.OldRaw, err = x.raw(ctx, t, attempted); err != nil {
+		return state{}, err
+	}
+	in.PhysicalID, in.Attributes, in.OldTags = before.PhysicalID, before.Attributes, attempted.Tags
+	out, err := t.Update(ctx, in)
+	if err != nil {
+		return state{}, err
+	}
+	made := before
+	made.PhysicalID, made.Attributes, made.NoEcho = out.PhysicalID, out.Attributes, out.NoEcho
+	if made.Ref = out.Ref; made.Ref == "" {
+		made.Ref = made.PhysicalID
+	}
+	return made, nil
+}
+
+// restored records that a resource is as it was. New is what a replacement had made.
+func (x *execution) restored(ctx context.Context, rec *resourceRecord, was state, made []state, e *event) error {
+	next := *rec
+	next.Type, next.Now, next.Before, next.Change = was.Type, was, nil, nil
+	next.Status, next.Reason, next.Updated = "UPDATE_COMPLETE", "", x.s.Now().UTC()
+	next.Leftover = slices.DeleteFunc(slices.Clone(rec.Leftover), func(s state) bool { return s.PhysicalID == was.PhysicalID && s.Type == was.Type })
+	for _, s := range made {
+		if s.PhysicalID != "" && s.PhysicalID != was.PhysicalID {
+			next.Leftover = append(next.Leftover, s)
+		}
+	}
+	if e == nil {
+		return x.record(ctx, rec, &next)
+	}
+	e.PhysicalID = was.PhysicalID
+	return x.record(ctx, rec, &next, *e)
+}
+
+// leftBy is what a creation that failed or was cut off has left in the world.
+func (x *execution) leftBy(ctx context.Context, rec *resourceRecord) ([]state, error) {
+	c := rec.Change
+	if c == nil || c.Do == doUpdate {
+		return nil, nil
+	}
+	made := c.To
+	made.PhysicalID = c.PhysicalID
+	if made.PhysicalID == "" {
+		t, ok := x.s.lookUp(made.Type)
+		if !ok {
+			return nil, nil
+		}
+		in, err := x.input(ctx, t, rec, made, c.Token)
+		if err != nil {
+			return nil, nil // it never came to be called with these properties
+		}
+		if made.PhysicalID, err = t.Find(ctx, in); err != nil {
+			return nil, fmt.Errorf("look for what the creation of %s left: %w", rec.LogicalID, err)
+		}
+	}
+	if made.PhysicalID == "" {
+		return nil, nil
+	}
+	return []state{made}, nil
+}
+
+// undoCreate deletes all that a stack's creation has made.
+func (x *execution) undoCreate(ctx context.Context) error {
+	failed := x.deleteAll(ctx, func(rec *resourceRecord) bool {
+		policy := rec.Now.Deletion
+		return policy == "Retain" && !x.op.RetainExceptOnCreate
+	})
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return x.commit(ctx, func(k *stack, b *store.Batch) error {
+		x.end(k, b)
+		if len(failed) > 0 {
+			return x.status(k, b, "ROLLBACK_FAILED", deleteReason(failed))
+		}
+		return x.status(k, b, "ROLLBACK_COMPLETE", "")
+	})
+}
