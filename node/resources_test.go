@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"countersign/api"
 	"countersign/call"
 	"countersign/service/functions/runner/runnertest"
 	"countersign/service/stacks/resource"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 )
@@ -33,23 +33,12 @@ func TestResourceTypes(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	server, err := api.New(api.Config{
-		Services:    []api.Service{api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones), api.Lambda(n.functions)},
-		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now, NewRequestID: n.requestID,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	const region = "eu-west-1"
 	account := n.config.Account
 	user := call.With(t.Context(), call.Call{Account: account, Region: region, Signing: call.Header,
 		Principal: call.Principal{Account: account, ID: account, ARN: "arn:aws:iam::" + account + ":root"}})
-	var types []resource.Type
-	for _, of := range [][]resource.Type{n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.objects.ResourceTypes(), n.zones.ResourceTypes(), n.functions.ResourceTypes()} {
-		types = append(types, of...)
-	}
-	s := resourcetest.New(t, call.Through(user, call.CloudFormation), account, region, types)
-	s.Context = resource.WithGate(call.Through(user, call.CloudFormation), server.Gate)
+	s := resourcetest.New(t, call.Through(user, call.CloudFormation), account, region, n.resourceTypes())
+	s.Context = resource.WithGate(call.Through(user, call.CloudFormation), n.gate)
 	s.Pause = func(ctx context.Context, _ time.Duration) error {
 		select {
 		case <-ctx.Done():
@@ -107,13 +96,18 @@ func TestResourceTypes(t *testing.T) {
 		"LifecycleConfiguration": {"Rules": [{"Id": "CleanupOldVersions", "Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}]}}`)
 	create("AWS::S3::BucketPolicy", "Policy", `{"Bucket": %, "PolicyDocument": {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": %, "Condition": {"Bool": {"aws:SecureTransport": false}}}]}}`,
 		bucket.PhysicalID, bucket.Attributes["Arn"])
+	trust := `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}`
+	role, err := n.identity.CreateRole(user, &iam.CreateRoleInput{RoleName: aws.String("fn"), AssumeRolePolicyDocument: &trust})
+	if err != nil {
+		t.Fatal(err)
+	}
 	zip := runnertest.Zip(t, runnertest.File{Name: "bootstrap", Body: []byte("#!/bin/sh\nexit 1\n")})
 	put, err := n.objects.PutObject(user, &s3.PutObjectInput{Bucket: &bucket.PhysicalID, Key: aws.String("code.zip"), Body: strings.NewReader(string(zip))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	function := create("AWS::Lambda::Function", "LambdaFunction", `{"Code": {"S3Bucket": %, "S3Key": "code.zip", "S3ObjectVersion": %}, "Role": %, "Runtime": "provided.al2023", "Handler": "bootstrap",
-		"TracingConfig": {"Mode": "Active"}, "Tags": [{"Key": "lambda:createdBy", "Value": "SAM"}]}`, bucket.PhysicalID, *put.VersionId, "arn:aws:iam::"+account+":role/fn")
+		"TracingConfig": {"Mode": "Active"}, "Tags": [{"Key": "lambda:createdBy", "Value": "SAM"}]}`, bucket.PhysicalID, *put.VersionId, *role.Role.Arn)
 	version := create("AWS::Lambda::Version", "Version", `{"FunctionName": %}`, function.PhysicalID)
 	alias := create("AWS::Lambda::Alias", "Alias", `{"FunctionName": %, "Name": "live", "FunctionVersion": %}`, function.PhysicalID, version.Attributes["Version"])
 	create("AWS::Lambda::Permission", "Permission", `{"FunctionName": %, "Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com", "SourceArn": %}`,
@@ -132,7 +126,7 @@ func TestResourceTypes(t *testing.T) {
 		t.Fatalf("tags %+v, %v", listed, err)
 	}
 	tag.Tags = listed.Tags
-	_, err = resource.Do(resource.WithGate(user, server.Gate), n.authority.TagCertificateAuthority, tag)
+	_, err = resource.Do(resource.WithGate(user, n.gate), n.authority.TagCertificateAuthority, tag)
 	var coded smithy.APIError
 	if !errors.As(err, &coded) || coded.ErrorCode() != "InvalidTagException" {
 		t.Errorf("system tags by a user: %v", err)
