@@ -241,7 +241,7 @@ func TestName(t *testing.T) {
 		{Naming{Limit: 64}, long, long, strings.Repeat("a", 25) + "-" + strings.Repeat("a", 25) + "-"},
 		{Naming{Limit: 33}, "a---------", "Thing12345", "a-Thing1234-"},
 	} {
-		got := test.n.Name(test.stack, test.logical, "token")
+		got := test.n.Name(test.stack, test.logical, "ABCDEFGHIJ12")
 		limit := test.n.Limit
 		if limit == 0 {
 			limit = 255
@@ -253,18 +253,16 @@ func TestName(t *testing.T) {
 			t.Errorf("%s has two hyphens in a row", got)
 		}
 	}
-	n := Naming{}
-	first, again, other := n.Name("s", "L", "t"), n.Name("s", "L", "t"), n.Name("s", "L", "u")
-	if first != again || first == other {
-		t.Error("the name does not follow the token")
-	}
-	n.Make = func(stack, logicalID, random string) string { return random + logicalID + stack }
-	if got := n.Name("s", "L", "t"); !strings.HasSuffix(got, "Ls") || len(got) != 14 {
+	n := Naming{Make: func(stack, logicalID, random string) string { return random + logicalID + stack }}
+	if got := n.Name("s", "L", "r"); got != "rLs" {
 		t.Errorf("made %s", got)
 	}
-	c := Change[thing]{Stack: Stack{Name: "s"}, LogicalID: "L", Token: "t"}
-	if got := c.Name(64); got != (&Naming{Limit: 64}).Name("s", "L", "t") {
-		t.Errorf("Change.Name = %s", got)
+	name := func(token string) string {
+		return (&Change[thing]{Stack: Stack{Name: "s"}, LogicalID: "L", Token: token}).Name(64)
+	}
+	first, again, other := name("t"), name("t"), name("u")
+	if first != again || first == other || !strings.HasPrefix(first, "s-L-") || len(first) != 16 {
+		t.Errorf("the name does not follow the token: %s, %s, %s", first, again, other)
 	}
 }
 
