@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -64,7 +65,8 @@ func TestNoOperationFails(t *testing.T) {
 		"acm": acm.NewFromConfig(config), "acm-pca": acmpca.NewFromConfig(config), "apigatewayv2": apigatewayv2.NewFromConfig(config),
 		"lambda": lambda.NewFromConfig(config), "route53": route53.NewFromConfig(config), "sts": sts.NewFromConfig(config),
 		"iam": iam.NewFromConfig(config), "secretsmanager": secretsmanager.NewFromConfig(config), "ssm": ssm.NewFromConfig(config), "logs": cloudwatchlogs.NewFromConfig(config),
-		"s3": s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true }),
+		"cloudformation": cloudformation.NewFromConfig(config),
+		"s3":             s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
 	f.seedWorld(s)
 

@@ -41,9 +41,12 @@ func logsOfClients(s *system) {
 	arn := groups[0].LogGroupArn
 	must(s.logs.TagResource(ctx, &cloudwatchlogs.TagResourceInput{ResourceArn: arn, Tags: map[string]string{"b": "2"}}))(t)
 	must(s.logs.UntagResource(ctx, &cloudwatchlogs.UntagResourceInput{ResourceArn: arn, TagKeys: []string{"a"}}))(t)
-	must(s.logs.TagLogGroup(ctx, &cloudwatchlogs.TagLogGroupInput{LogGroupName: group, Tags: map[string]string{"c": "3", "d": "4"}}))(t) //nolint:staticcheck // clients still call it
-	must(s.logs.UntagLogGroup(ctx, &cloudwatchlogs.UntagLogGroupInput{LogGroupName: group, Tags: []string{"d"}}))(t)                     //nolint:staticcheck // likewise
+	//lint:ignore SA1019 clients still call it
+	must(s.logs.TagLogGroup(ctx, &cloudwatchlogs.TagLogGroupInput{LogGroupName: group, Tags: map[string]string{"c": "3", "d": "4"}}))(t)
+	//lint:ignore SA1019 clients still call it
+	must(s.logs.UntagLogGroup(ctx, &cloudwatchlogs.UntagLogGroupInput{LogGroupName: group, Tags: []string{"d"}}))(t)
 	same(t, "tags", must(s.logs.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: arn}))(t).Tags, map[string]string{"b": "2", "c": "3"})
+	//lint:ignore SA1019 likewise
 	same(t, "tags", must(s.logs.ListTagsLogGroup(ctx, &cloudwatchlogs.ListTagsLogGroupInput{LogGroupName: group}))(t).Tags, map[string]string{"b": "2", "c": "3"})
 
 	must(s.logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: group, LogStreamName: stream}))(t)

@@ -46,7 +46,8 @@ func checkDocument(document string) error {
 	if err != nil {
 		return malformed(document, policy.Identity, err)
 	}
-	if d.Version != "2012-10-17" {
+	// Without a version a document is of 2008-10-17, and taken: those of SAM's policy templates have none.
+	if d.Version != "" && d.Version != "2012-10-17" {
 		return malformedDocument("Policy document must be version 2012-10-17 or greater.")
 	}
 	for _, st := range d.Statements {

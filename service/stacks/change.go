@@ -36,7 +36,7 @@ func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, t
 	x.mu.Lock()
 	x.begun[token] = true
 	x.mu.Unlock()
-	if to.Name == "" {
+	if to.Name = rec.Now.Name; do != doUpdate { // what is changed in place keeps the name that it was given
 		if to.Name, err = x.nameFor(rec.LogicalID, to); err != nil {
 			return err
 		}

@@ -134,6 +134,9 @@ func (w *world) thing() resource.Type {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			have, ok := w.things[c.PhysicalID]
+			if c.Properties.ThingName != c.PhysicalID || c.Old.ThingName != c.PhysicalID {
+				return resource.Result{}, fmt.Errorf("thing %s is to be called %q, and was called %q", c.PhysicalID, c.Properties.ThingName, c.Old.ThingName)
+			}
 			if !ok {
 				return resource.Result{}, fmt.Errorf("thing %s does not exist", c.PhysicalID)
 			}
