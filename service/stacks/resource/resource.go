@@ -50,7 +50,8 @@ type Spec[P any] struct {
 	// Create makes the resource, and returns when it can be used. It may run again after a
 	// crash, with the same Token and properties, the generated name among them. What exists already
 	// is taken over where it is surely the earlier attempt's: by the token, the tags (Change.Ours), a name that
-	// nobody else can have, or Change.PhysicalID. Anything else that is in the way is somebody's, and an error.
+	// nobody else can have, or Change.PhysicalID. Anything else that is in the way is somebody's, and an error
+	// (docs/decisions/062-whose-is-what-exists.md).
 	Create func(ctx context.Context, c *Change[P]) (Result, error)
 
 	// Update brings the resource from Old to Properties in place. Nil: every change
