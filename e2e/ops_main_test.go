@@ -65,7 +65,6 @@ func listed() []string {
 var refusedOnly = map[string]string{
 	"cloudformation ContinueUpdateRollback": "ValidationError", // of a rollback that did not fail; service/stacks has one that did
 	"s3 GetBucketCors":                      "NoSuchCORSConfiguration",
-	"s3 GetBucketLifecycleConfiguration":    "NoSuchLifecycleConfiguration",
 	"s3 GetBucketReplication":               "ReplicationConfigurationNotFoundError",
 	"s3 GetBucketWebsite":                   "NoSuchWebsiteConfiguration",
 	"s3 GetObjectLockConfiguration":         "ObjectLockConfigurationNotFoundError",

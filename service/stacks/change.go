@@ -332,28 +332,5 @@ func (x *execution) nameFor(logicalID string, to state) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := x.stack.Name + "-" + logicalID + "-" + random
-	if t.Naming.Make != nil {
-		name = t.Naming.Make(x.stack.Name, logicalID, random)
-	} else if limit := t.Naming.Limit; limit > 0 && len(name) > limit {
-		// The random part stays; the rest is shared out between the two names.
-		room := limit - len(random) - 2
-		stack, id := x.stack.Name, logicalID
-		if len(stack)+len(id) > room {
-			half := room / 2
-			switch {
-			case len(id) <= half:
-				stack = stack[:room-len(id)]
-			case len(stack) <= half:
-				id = id[:room-len(stack)]
-			default:
-				stack, id = stack[:half], id[:room-half]
-			}
-		}
-		name = stack + "-" + id + "-" + random
-	}
-	if t.Naming.Lower {
-		name = strings.ToLower(name)
-	}
-	return name, nil
+	return t.Naming.Name(x.stack.Name, logicalID, random), nil
 }
