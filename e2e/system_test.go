@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -47,6 +48,7 @@ type system struct {
 	acm     *acm.Client
 	pca     *acmpca.Client
 	gateway *apigatewayv2.Client
+	rest    *apigateway.Client
 	iam     *iam.Client
 	lambda  *lambda.Client
 	route53 *route53.Client
@@ -86,7 +88,7 @@ func (s *system) run() {
 		}
 	})
 	config := s.aws(n.Credentials().AccessKeyID, n.Credentials().SecretAccessKey)
-	s.acm, s.pca, s.gateway = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
+	s.acm, s.pca, s.gateway, s.rest = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config), apigateway.NewFromConfig(config)
 	s.iam, s.lambda, s.route53, s.sts = iam.NewFromConfig(config), lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
 	s.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
