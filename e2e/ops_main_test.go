@@ -50,7 +50,7 @@ func wholePackage() bool {
 func listed() []string {
 	var all []string
 	for _, s := range []api.Service{
-		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
+		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.APIGateway(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
 		api.SecretsManager(nil), api.SSM(nil), api.Logs(nil),
 	} {
 		for _, o := range s.Operations {

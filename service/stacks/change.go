@@ -194,7 +194,7 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	c := rec.Change
 	t, ok := x.s.lookUp(c.To.Type)
 	if !ok {
-		return state{}, nil, fmt.Errorf("Unrecognized resource types: [%s]", c.To.Type)
+		return state{}, nil, words("Unrecognized resource types: [%s]", c.To.Type)
 	}
 	in, err := x.input(ctx, t, rec, c.To, c.Token)
 	if err != nil {
@@ -314,7 +314,7 @@ func (x *execution) pause(ctx context.Context, d time.Duration) error {
 // overdue fails when the stack has had its time.
 func (x *execution) overdue() error {
 	if !x.op.Deadline.IsZero() && x.op.Phase == phaseApply && !x.s.Now().Before(x.op.Deadline) {
-		return errors.New("Stack creation time exceeded the specified timeout")
+		return words("Stack creation time exceeded the specified timeout")
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (x *execution) deleteOne(ctx context.Context, rec *resourceRecord, retain b
 func (x *execution) destroy(ctx context.Context, rec *resourceRecord, was state) error {
 	t, ok := x.s.lookUp(was.Type)
 	if !ok {
-		return fmt.Errorf("Unrecognized resource types: [%s]", was.Type)
+		return words("Unrecognized resource types: [%s]", was.Type)
 	}
 	token, err := x.s.newID()
 	if err != nil {
