@@ -25,10 +25,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -60,8 +64,9 @@ func TestNoOperationFails(t *testing.T) {
 	clients := map[string]any{
 		"acm": acm.NewFromConfig(config), "acm-pca": acmpca.NewFromConfig(config), "apigatewayv2": apigatewayv2.NewFromConfig(config),
 		"lambda": lambda.NewFromConfig(config), "route53": route53.NewFromConfig(config), "sts": sts.NewFromConfig(config),
-		"iam": iam.NewFromConfig(config),
-		"s3":  s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true }),
+		"iam": iam.NewFromConfig(config), "secretsmanager": secretsmanager.NewFromConfig(config), "ssm": ssm.NewFromConfig(config), "logs": cloudwatchlogs.NewFromConfig(config),
+		"cloudformation": cloudformation.NewFromConfig(config),
+		"s3":             s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
 	f.seedWorld(s)
 
@@ -116,11 +121,18 @@ func (f *opFuzzer) seedWorld(s *system) {
 	server := s.serverCertificate("fuzz.example", "*.fuzz.example")
 	api := s.echoAPI("fuzz-function")
 	s.domain("api.fuzz.example", server, api, "s3://fuzz-bucket/trust.pem")
+	ctx := context.Background()
+	must(s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("fuzz-secret"), SecretString: aws.String("x")}))(f.t)
+	must(s.ssm.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/fuzz/parameter"), Value: aws.String("x"), Type: "SecureString"}))(f.t)
+	must(s.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String("fuzz-log")}))(f.t)
+	must(s.logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: aws.String("fuzz-log"), LogStreamName: aws.String("fuzz-stream")}))(f.t)
 	for name, values := range map[string][]string{
 		"certificateauthorityarn": {ca}, "arn": {ca, server}, "certificatearn": {server}, "bucket": {"fuzz-bucket", "fuzz-second"}, "key": {"trust.pem", "k/é", "/"},
 		"versionid": {version, "null"}, "apiid": {api}, "domainname": {"api.fuzz.example", "new.fuzz.example", "*.fuzz.example"}, "functionname": {"fuzz-function"},
 		"name": {"fuzz.example", "api.fuzz.example", "$default"}, "truststoreuri": {"s3://fuzz-bucket/trust.pem"}, "hostedzoneid": {},
 		"stagename": {"$default", "one"}, "stage": {"$default", "one"}, "routekey": {"$default", "GET /a/{b}", "ANY /{p+}"}, "integrationuri": {"http://127.0.0.1:1/{p}"},
+		"secretid": {"fuzz-secret"}, "ssm name": {"/fuzz/parameter", "/fuzz/parameter:1", "fuzz"}, "ssm path": {"/fuzz", "/"}, "ssm type": {"String", "SecureString"}, "resourceid": {"/fuzz/parameter"}, "resourcetype": {"Parameter"},
+		"loggroupname": {"fuzz-log", "/aws/lambda/fuzz-function"}, "logstreamname": {"fuzz-stream"}, "filterpattern": {"a -b", `{ $.a = 1 }`}, "versionstage": {"AWSCURRENT", "AWSPENDING", "fuzz"},
 		"credentialsarn": {}, "role": {role}, "rolearn": {role}, "rolename": {"fuzz", "fuzz-second"}, "policyname": {"fuzz"}, "permissionsboundary": {managed},
 		"policyarn": {managed, "arn:aws:iam::" + account + ":policy/fuzz"}, "policydocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`},
 		"assumerolepolicydocument": {lambdaTrust}, "rolesessionname": {"fuzz"}, "pathprefix": {"/"}, "path": {"/", "/fuzz/"}, "handler": {"bootstrap"}, "runtime": {"provided.al2023"},

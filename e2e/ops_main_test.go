@@ -50,7 +50,8 @@ func wholePackage() bool {
 func listed() []string {
 	var all []string
 	for _, s := range []api.Service{
-		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.APIGateway(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil),
+		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.APIGateway(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
+		api.SecretsManager(nil), api.SSM(nil), api.Logs(nil),
 	} {
 		for _, o := range s.Operations {
 			all = append(all, s.ID+" "+o.Name)
@@ -59,14 +60,14 @@ func listed() []string {
 	return all
 }
 
-// refusedOnly are the operations that read what cannot be set: on S3 they fail
-// with these codes for a bucket without the configuration, so here they always do.
+// refusedOnly are the operations that read what cannot be set, or need what cannot be made
+// here: they fail with these codes always.
 var refusedOnly = map[string]string{
-	"s3 GetBucketCors":                   "NoSuchCORSConfiguration",
-	"s3 GetBucketLifecycleConfiguration": "NoSuchLifecycleConfiguration",
-	"s3 GetBucketReplication":            "ReplicationConfigurationNotFoundError",
-	"s3 GetBucketWebsite":                "NoSuchWebsiteConfiguration",
-	"s3 GetObjectLockConfiguration":      "ObjectLockConfigurationNotFoundError",
+	"cloudformation ContinueUpdateRollback": "ValidationError", // of a rollback that did not fail; service/stacks has one that did
+	"s3 GetBucketCors":                      "NoSuchCORSConfiguration",
+	"s3 GetBucketReplication":               "ReplicationConfigurationNotFoundError",
+	"s3 GetBucketWebsite":                   "NoSuchWebsiteConfiguration",
+	"s3 GetObjectLockConfiguration":         "ObjectLockConfigurationNotFoundError",
 }
 
 // called are the operations that this run has seen succeed.
@@ -94,8 +95,11 @@ func (c *calls) record(stack *middleware.Stack) error {
 
 // operationName spells an operation as listed does, given the SDK's name of its service ("ACM PCA", "Route 53").
 func operationName(service, operation string) string {
-	if id := strings.ToLower(service); id == "acm pca" {
+	switch service {
+	case "ACM PCA":
 		return "acm-pca " + operation
+	case "CloudWatch Logs":
+		return "logs " + operation
 	}
 	return strings.ToLower(strings.ReplaceAll(service, " ", "")) + " " + operation
 }

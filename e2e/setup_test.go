@@ -149,14 +149,20 @@ func (s *system) clientCertificate(authority, name string) (*tls.Certificate, st
 	ctx := context.Background()
 	arn := *must(s.acm.RequestCertificate(ctx, &acm.RequestCertificateInput{CertificateAuthorityArn: &authority, DomainName: &name}))(s.t).CertificateArn
 	s.waitIssued(arn)
-	out := must(s.acm.ExportCertificate(ctx, &acm.ExportCertificateInput{CertificateArn: &arn, Passphrase: []byte("a passphrase")}))(s.t)
+	return s.exported(arn), arn
+}
+
+// exported is a certificate with its key, as ExportCertificate gives them.
+func (s *system) exported(arn string) *tls.Certificate {
+	s.t.Helper()
+	out := must(s.acm.ExportCertificate(context.Background(), &acm.ExportCertificateInput{CertificateArn: &arn, Passphrase: []byte("a passphrase")}))(s.t)
 	block, _ := pem.Decode([]byte(*out.PrivateKey))
 	if block == nil || block.Type != "ENCRYPTED PRIVATE KEY" {
 		s.t.Fatalf("exported key:\n%s", *out.PrivateKey)
 	}
 	der := must(pki.DecryptPKCS8(block.Bytes, []byte("a passphrase")))(s.t)
 	pair := must(tls.X509KeyPair([]byte(*out.Certificate), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))(s.t)
-	return &pair, arn
+	return &pair
 }
 
 func (s *system) waitIssued(arn string) *acmtypes.CertificateDetail {

@@ -27,10 +27,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -51,6 +54,9 @@ type system struct {
 	rest    *apigateway.Client
 	iam     *iam.Client
 	lambda  *lambda.Client
+	logs    *cloudwatchlogs.Client
+	secrets *secretsmanager.Client
+	ssm     *ssm.Client
 	route53 *route53.Client
 	s3      *s3.Client
 	sts     *sts.Client
@@ -90,6 +96,7 @@ func (s *system) run() {
 	config := s.aws(n.Credentials().AccessKeyID, n.Credentials().SecretAccessKey)
 	s.acm, s.pca, s.gateway, s.rest = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config), apigateway.NewFromConfig(config)
 	s.iam, s.lambda, s.route53, s.sts = iam.NewFromConfig(config), lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
+	s.logs, s.secrets, s.ssm = cloudwatchlogs.NewFromConfig(config), secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config)
 	s.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 }
 

@@ -44,6 +44,10 @@ type Config struct {
 	// listen beyond loopback.
 	Dev bool
 
+	// LeaveRevocation makes the gateway admit clients whose certificate was revoked,
+	// as AWS's does: for trying out authorizers that look at revocation themselves.
+	LeaveRevocation bool
+
 	// GatewayAddresses are what the name server answers for domain names that
 	// point at the gateway. Empty: the address of GatewayListen, or loopback.
 	GatewayAddresses []string

@@ -31,6 +31,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
 // A populated folder is one of a stopped node that did a bit of everything.
@@ -96,6 +97,8 @@ func populate(t *testing.T) populated {
 		_, err := n.authority.ImportCertificateAuthorityCertificate(ctx, in)
 		must(err)
 	}
+	_, err = n.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("secret"), SecretString: aws.String("x"), ClientRequestToken: aws.String("6f1d2c3b-0000-4000-8000-000000000001")})
+	must(err)
 	bucket := aws.String("bucket")
 	_, err = n.objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: "eu-west-1"}})
 	must(err)
@@ -144,6 +147,10 @@ func populate(t *testing.T) populated {
 	must(w.Close())
 	role, err := n.identity.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("echo"), AssumeRolePolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}}`)})
+	must(err)
+	policy, err := n.identity.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("mine"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)})
+	must(err)
+	_, err = n.identity.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String("echo"), PolicyArn: policy.Policy.Arn})
 	must(err)
 	_, err = n.functions.CreateFunction(ctx, &lambda.CreateFunctionInput{FunctionName: aws.String("echo"), Role: role.Role.Arn,
 		Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Code: &lambdatypes.FunctionCode{ZipFile: packed.Bytes()}})
@@ -201,7 +208,7 @@ func TestCheckNamesDamage(t *testing.T) {
 	if found != "" {
 		t.Fatalf("an undamaged folder: %s", found)
 	}
-	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 4 || done.CRLs != 1 || done.Objects.Bytes < 3<<20 || done.Packages != 1 {
+	if done.Ledger.Authorities != 2 || done.Ledger.Certificates < 6 || done.Inventory != 1 || done.Objects.Versions != 4 || done.CRLs != 1 || done.Objects.Bytes < 3<<20 || done.Packages != 1 || done.Secrets != 1 {
 		t.Errorf("looked at too little: %+v", done)
 	}
 
@@ -250,6 +257,10 @@ func TestCheckNamesDamage(t *testing.T) {
 		{"versions lost", `DELETE FROM records WHERE kind = 's3/version' AND json_extract(value, '$.Key') = 'large'`, nil, "are kept, but nothing refers to them"},
 		{"head lost", `DELETE FROM records WHERE kind = 's3/head' AND json_extract(value, '$.Current.Key') = 'small'`, nil, "its key has no head"},
 		{"bucket lost", `DELETE FROM records WHERE kind = 's3/bucket'`, nil, "there is no bucket bucket"},
+		{"policy lost", `DELETE FROM records WHERE kind = 'iam/policy'`, nil, "arn:aws:iam::111122223333:policy/mine: roles have this policy, but it is not there"},
+		{"role lost", `DELETE FROM records WHERE kind = 'iam/role'`, nil, "arn:aws:iam::111122223333:policy/mine: it is counted in 1 roles and as the boundary of 0; it is in 0"},
+		{"trust policy changed", `UPDATE records SET value = CAST(json_set(value, '$.Trust', '{}') AS BLOB) WHERE kind = 'iam/role'`, nil, "arn:aws:iam::111122223333:role/echo: its trust policy cannot be read"},
+		{"version lost", `UPDATE records SET value = CAST(json_set(value, '$.Default', 'v7') AS BLOB) WHERE kind = 'iam/policy'`, nil, "policy/mine: its default version v7 is not there"},
 		{"package lost", `DELETE FROM blobs WHERE id = (SELECT json_extract(value, '$.Latest.Code.Blob') FROM records WHERE kind = 'lambda/function')`, nil, "function:echo:$LATEST: its package is not in the store"},
 		{"package changed", `UPDATE chunks SET data = zeroblob(length(data)) WHERE blob = (SELECT json_extract(value, '$.Latest.Code.Blob') FROM records WHERE kind = 'lambda/function')`, nil,
 			"its package is not the one that was uploaded"},

@@ -24,7 +24,9 @@ import (
 	"countersign/service/functions"
 	"countersign/service/gateway"
 	"countersign/service/identity"
+	"countersign/service/logs"
 	"countersign/service/objects"
+	"countersign/service/secrets"
 	"countersign/service/stacks"
 	"countersign/service/zones"
 	"countersign/store"
@@ -50,6 +52,8 @@ type Node struct {
 	zones        *zones.Service
 	functions    *functions.Service
 	gateway      *gateway.Service
+	secrets      *secrets.Service
+	logs         *logs.Service
 	stacks       *stacks.Service
 	endpoint     *api.Server
 	edge         *edge.Edge
@@ -229,8 +233,13 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 		return err
 	}
 	n.names = nameserver.New(nameserver.Config{Addresses: addresses, EndpointAddresses: endpoint, Logger: c.Logger.With("part", "nameserver")})
+	revocations := n.edge.Revocations()
+	if c.LeaveRevocation {
+		revocations = edge.NewRevocations() // that nobody looks at
+		c.Logger.Warn("the gateway admits clients whose certificate was revoked; only authorizers refuse them (--leave-revocation)")
+	}
 	n.publisher = &publisher{
-		store: n.store, authority: n.authority, revocations: n.edge.Revocations(), log: c.Logger.With("part", "publisher"),
+		store: n.store, authority: n.authority, revocations: revocations, log: c.Logger.With("part", "publisher"),
 		feeds: []*feed{
 			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindREST, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
@@ -375,6 +384,9 @@ func (n *Node) jobRunner() *jobs.Runner {
 			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
 			{Name: "write audit reports", Kinds: []string{authority.KindReport}, Run: n.authority.WriteAuditReports},
 			{Name: "run stack operations", Kinds: []string{stacks.KindOperation}, Run: n.stacks.Run},
+			{Name: "expire objects", Run: n.objects.ExpireObjects},
+			{Name: "delete secrets", Kinds: []string{secrets.KindDeletion}, Run: n.secrets.DeleteDue},
+			{Name: "remove expired log events", Kinds: []string{logs.KindGroup, logs.KindGarbage}, Run: n.logs.Sweep},
 			{Name: "validate certificates", Kinds: []string{certificates.KindPending, zones.KindRecordSet}, Run: n.certificates.ValidatePending},
 		},
 	}
@@ -385,6 +397,7 @@ func (n *Node) handler() (http.Handler, error) {
 		Services: []api.Service{
 			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
 			api.APIGatewayV2(n.gateway), api.APIGateway(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.IAM(n.identity), api.CloudFormation(n.stacks),
+			api.SecretsManager(n.secrets), api.SSM(n.secrets), api.Logs(n.logs),
 		},
 		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,
 		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),

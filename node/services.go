@@ -24,7 +24,9 @@ import (
 	"countersign/service/functions/runner"
 	"countersign/service/gateway"
 	"countersign/service/identity"
+	"countersign/service/logs"
 	"countersign/service/objects"
+	"countersign/service/secrets"
 	"countersign/service/zones"
 
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -86,7 +88,20 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	n.onStop("functions", n.functions.Close)
+	n.secrets, err = secrets.New(secrets.Config{Store: n.store, Sealer: sealer, Gate: n.gate, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
+	n.logs, err = logs.New(logs.Config{Store: n.store, Functions: n.functions, Now: c.Now, Rand: c.Rand})
+	if err != nil {
+		return err
+	}
 	return n.buildStacks(sealer)
+}
+
+// gate lets calls through that services make for their callers, as those over the wire.
+func (n *Node) gate(ctx context.Context, input any) (context.Context, error) {
+	return n.endpoint.Gate(ctx, input)
 }
 
 // checkMaster opens the first secret of every installation, the local root's

@@ -18,8 +18,8 @@ const stackLinger = 5 * time.Second
 func (n *Node) buildStacks(sealer *keys.Sealer) (err error) {
 	c := n.config
 	n.stacks, err = stacks.New(stacks.Config{
-		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
-		Gate:   func(ctx context.Context, input any) (context.Context, error) { return n.endpoint.Gate(ctx, input) },
+		Store: n.store, Sealer: sealer, Objects: n.objects, Functions: n.functions, Values: n.secrets, Types: n.resourceTypes(), Endpoint: n.endpoints.Endpoint, Linger: stackLinger,
+		Gate:   n.gate,
 		Settle: func(ctx context.Context) { n.publisher.settle(ctx) },
 		Roles:  n.stackRole,
 		Now:    c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "cloudformation"),
@@ -29,16 +29,12 @@ func (n *Node) buildStacks(sealer *keys.Sealer) (err error) {
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.gateway.RESTResourceTypes())
+	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.gateway.RESTResourceTypes(),
+		n.functions.ResourceTypes(), n.objects.ResourceTypes(), n.identity.ResourceTypes(), n.secrets.ResourceTypes(), n.logs.ResourceTypes())
 }
 
 // stackRole is the principal that a stack with a RoleARN acts as: a session of
 // the role, which must trust CloudFormation.
 func (n *Node) stackRole(ctx context.Context, roleARN string) (call.Principal, error) {
-	id, _, token, _, err := n.identity.Session(ctx, call.CloudFormation, roleARN, "AWSCloudFormation", time.Hour)
-	if err != nil {
-		return call.Principal{}, err
-	}
-	credential, err := n.identity.Credential(ctx, id, token)
-	return credential.Principal, err
+	return n.identity.Acting(ctx, call.CloudFormation, roleARN, "AWSCloudFormation")
 }

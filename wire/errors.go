@@ -174,12 +174,27 @@ func (f failure) json(typed, lambda bool) []byte {
 		if lambda {
 			f.lambdaMembers(w, &first)
 		}
+		// Some models give exceptions no member for the message, which AWS sends all the same.
+		if typed && f.message != "" && !f.plan.hasMessage() {
+			w.name("message", &first)
+			w.string(f.message)
+		}
 	})
 	if err != nil { // deeper than any exception of a model
 		f.plan = nil
 		return f.json(typed, lambda)
 	}
 	return w.buf
+}
+
+// hasMessage reports whether an exception has a member for its message.
+func (p *plan) hasMessage() bool {
+	for wire := range p.byWire {
+		if strings.EqualFold(wire, "message") {
+			return true
+		}
+	}
+	return false
 }
 
 // lambdaMembers adds what Lambda sends of every error: Type, and the message

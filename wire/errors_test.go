@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
@@ -167,6 +168,8 @@ func TestErrorForms(t *testing.T) {
 		{"query, not modelled", "cloudformation", &smithy.GenericAPIError{Code: "ValidationError", Message: "Stack with id s does not exist"}, 400,
 			head + `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Stack with id s does not exist</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
 		{"json, an exception without a message", "ssm", &ssmtypes.AssociatedInstances{}, 400, `{"__type":"AssociatedInstances"}`, nil},
+		{"json, one whose model has no member for it", "logs", &logstypes.ResourceNotFoundException{Message: aws.String("no group")}, 400,
+			`{"__type":"ResourceNotFoundException","message":"no group"}`, nil},
 		{"query, internal", "sts", errors.New("x"), 500,
 			head + `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Receiver</Type><Code>InternalFailure</Code><Message>An internal error occurred. Please try again.</Message></Error><RequestId>R1</RequestId></ErrorResponse>`, nil},
 	} {

@@ -228,3 +228,12 @@ func (s *session) readReport(d *json.Decoder) ([]listed, error) {
 	}
 	return rows, nil
 }
+
+// accountOf is the account in an ARN; "" if there is none.
+func accountOf(arn string) string {
+	parts := strings.Split(arn, ":")
+	if len(parts) < 6 {
+		return ""
+	}
+	return parts[4]
+}

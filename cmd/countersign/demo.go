@@ -28,34 +28,44 @@ import (
 const (
 	demoZone   = "countersign.test"
 	demoDomain = "api.countersign.test"
-	demoClient = "client.countersign.test"
 	demoSpare  = "second.countersign.test"
 	demoRegion = "us-east-1"
+	demoStack  = "demo"
 )
 
 func demoCommand() *cobra.Command {
 	var flags nodeFlags
 	var exit, asJSON bool
 	c := &cobra.Command{
-		Use:   "demo",
-		Short: "Start a node and walk through mutual TLS from the root CA to the refused call",
-		Long: `Start a node in a new folder and make, through the AWS SDK and nothing else, a root and a
+		Use:       "demo [crl]",
+		ValidArgs: []string{"crl"},
+		Short:     "Start a node, deploy mutual TLS from the root CA to the API, and walk through its calls",
+		Long: `Start a node in a new folder and deploy templates/http-api to it as a stack: a root and a
 subordinate private CA, a client certificate, a versioned trust store, a DNS-validated server
-certificate, a Lambda function and an HTTP API with mutual TLS on its own domain. Then call the API
+certificate, Lambda functions and an HTTP API with mutual TLS on its own domain. Then call the API
 without a certificate, with it, and after the certificate was revoked.
 
+'countersign demo crl' deploys templates/http-api-crl, whose Lambda authorizer refuses revoked clients by
+the list that the CA publishes; the gateway, which would refuse them first, leaves that to it there.
+
 The node stays up until interrupted, and the commands that repeat the calls are printed. It needs
-nothing but Go (it compiles the Lambda function from this checkout) and no privileges.`,
+nothing but Go (it compiles the Lambda functions from this checkout) and no privileges.`,
 		Example: `  countersign demo
+  countersign demo crl
   countersign demo --data demo-data              keep what it makes
   countersign demo --listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --dns-listen 127.0.0.1:0
   countersign demo --exit --json | jq -r '"\(.milliseconds) ms \(.step)"'`,
-		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 || len(args) == 1 && args[0] != "crl" {
+				return exitError{statusUsage, fmt.Sprintf("demo takes 'crl' or nothing, not %q\nRun 'countersign demo --help' for what it shows.", strings.Join(args, " "))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := fromEnvironment(c); err != nil {
 				return err
 			}
-			return runDemo(c, flags, exit, asJSON)
+			return runDemo(c, flags, len(args) == 1, exit, asJSON)
 		},
 	}
 	flags.bind(c)
@@ -66,7 +76,7 @@ nothing but Go (it compiles the Lambda function from this checkout) and no privi
 	return c
 }
 
-func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
+func runDemo(c *cobra.Command, flags nodeFlags, crl, exit, asJSON bool) (err error) {
 	ctx := c.Context()
 	if !c.Flags().Changed("data") {
 		dir, err := os.MkdirTemp("", "countersign-demo-")
@@ -80,15 +90,17 @@ func runDemo(c *cobra.Command, flags nodeFlags, exit, asJSON bool) (err error) {
 		return fmt.Errorf("%s holds a node already, and the demonstration makes its own: name a new folder with --data, or leave --data and COUNTERSIGN_DATA out", flags.Data)
 	}
 	r := &reporter{out: c.OutOrStdout(), palette: colours(c.OutOrStdout()), json: asJSON}
-	d := &demo{report: r, data: flags.Data, files: filepath.Join(flags.Data, "demo")}
+	d := &demo{report: r, data: flags.Data, files: filepath.Join(flags.Data, "demo"), crl: crl, template: "http-api"}
+	if crl {
+		d.template, flags.LeaveRevocation = "http-api-crl", true
+	}
 
 	config, err := flags.config(ctx, c.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	// The function is compiled first: a Go toolchain that is not there is
-	// noticed before anything is made.
-	if err := d.build(ctx); err != nil {
+	err = r.step("read templates/"+d.template, func() (string, error) { return "for the Go programs in lambda/", d.open(ctx) })
+	if err != nil {
 		return interrupted(ctx, err)
 	}
 	var n *node.Node
@@ -158,10 +170,15 @@ func (r *reporter) step(name string, do func() (made string, err error)) error {
 		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	return r.done(name, made, took)
+}
+
+// done shows a step that is over.
+func (r *reporter) done(name, made string, took time.Duration) error {
 	if r.json {
 		return json.NewEncoder(r.out).Encode(map[string]any{"step": name, "made": made, "milliseconds": float64(took.Microseconds()) / 1000})
 	}
-	_, err = fmt.Fprintf(r.out, "  %s %-50s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
+	_, err := fmt.Fprintf(r.out, "  %s %-70s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
 	return err
 }
 
@@ -323,33 +340,23 @@ func (d *demo) repeat(e node.Endpoints) {
 		{"refused in the handshake: no certificate", curl + " " + url},
 		{"200: the second certificate", with("spare")},
 		{"403: the revoked certificate", with("client")},
-		{"revoke the second one as well", fmt.Sprintf("%s acm-pca revoke-certificate --certificate-authority-arn %s --certificate-serial %s --revocation-reason KEY_COMPROMISE", aws, d.subARN, d.spareSerial)},
+		{"revoke the second one as well", fmt.Sprintf("%s acm-pca revoke-certificate --certificate-authority-arn %s --certificate-serial %s --revocation-reason KEY_COMPROMISE", aws, d.outputs["ClientCAArn"], d.spareSerial)},
 	} {
 		fmt.Fprintf(r.out, "  %s\n  %s\n", r.palette.dim("# "+c.outcome), c.command)
 	}
 	r.heading("Look at what was made")
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(d.outputs["TrustStore"], "s3://"), "/")
 	for _, command := range []string{
 		"acm-pca list-certificate-authorities",
-		"acm export-certificate --certificate-arn " + d.clientARN + " --passphrase $(echo -n secret | base64)",
-		"s3api list-object-versions --bucket " + d.bucket,
+		"acm export-certificate --certificate-arn " + d.outputs["ClientOneCertArn"] + " --passphrase $(echo -n secret | base64)",
+		"cloudformation describe-stack-events --stack-name " + demoStack,
+		"s3api list-object-versions --bucket " + bucket,
 		"apigatewayv2 get-domain-name --domain-name " + demoDomain,
 	} {
 		fmt.Fprintf(r.out, "  %s %s\n", aws, command)
 	}
-	// From a file, the payload needs no option that only one of the CLI's major versions has.
-	fmt.Fprintf(r.out, "  echo '{\"hello\":\"world\"}' | %s lambda invoke --function-name echo --payload fileb:///dev/stdin /dev/stdout\n", aws)
 	dnsHost, dnsPort, _ := net.SplitHostPort(dialable(e.DNS))
 	fmt.Fprintf(r.out, "  dig @%s -p %s %s A\n", dnsHost, dnsPort, demoDomain)
-}
-
-// pemBlocks puts certificates that AWS gives with or without a newline at the end together.
-func pemBlocks(texts ...string) []byte {
-	var b strings.Builder
-	for _, t := range texts {
-		b.WriteString(strings.TrimRight(t, "\n"))
-		b.WriteString("\n")
-	}
-	return []byte(b.String())
 }
 
 func decodeKey(text string) ([]byte, error) {

@@ -433,7 +433,7 @@ func (p *progress) event(e deploy.Event) {
 	case !e.Done() && !stack:
 		p.running = append(p.running, e.LogicalID)
 	case e.Failed():
-		fmt.Fprintf(p.out, "  %s %-34s %-42s %9s\n      %s\n", p.palette.red("✗"), e.LogicalID, p.palette.dim(e.Type), took(e.Took), cmp.Or(e.Reason, e.Status))
+		fmt.Fprintf(p.out, "  %s %-34s %-44s %9s\n      %s\n", p.palette.red("✗"), e.LogicalID, p.palette.dim(e.Type), took(e.Took), cmp.Or(e.Reason, e.Status))
 	case stack && e.Reason != "" && e.Reason != "User Initiated":
 		fmt.Fprintf(p.out, "  %s %s: %s\n", p.palette.yellow("!"), strings.ToLower(strings.ReplaceAll(e.Status, "_", " ")), strings.TrimSpace(e.Reason))
 	case e.Done():
@@ -448,7 +448,7 @@ func (p *progress) event(e deploy.Event) {
 		case strings.HasPrefix(e.Status, "UPDATE"):
 			verb = "changed"
 		}
-		fmt.Fprintf(p.out, "  %s %-34s %-42s %9s  %s\n", p.palette.green("✓"), e.LogicalID, e.Type, took(e.Took), p.palette.dim(verb))
+		fmt.Fprintf(p.out, "  %s %-34s %-44s %9s  %s\n", p.palette.green("✓"), e.LogicalID, e.Type, took(e.Took), p.palette.dim(verb))
 	}
 }
 
@@ -487,9 +487,16 @@ func (p *progress) outcome(s *session, o *deploy.Outcome, certificate, key strin
 		fmt.Fprintln(p.out)
 		t := newTable(p.out, p.palette)
 		for _, v := range o.Outputs {
-			t.row("  "+v.Key, p.palette.bold(v.Value), p.palette.dim(v.Description))
+			if !strings.Contains(v.Value, "\n") {
+				t.row("  "+v.Key, p.palette.bold(v.Value), p.palette.dim(v.Description))
+			}
 		}
 		_ = t.flush()
+		for _, v := range o.Outputs {
+			if strings.Contains(v.Value, "\n") {
+				fmt.Fprintf(p.out, "  %s  %s\n%s\n", v.Key, p.palette.dim(v.Description), strings.TrimSuffix(v.Value, "\n"))
+			}
+		}
 	}
 	for _, domain := range o.Domains {
 		fmt.Fprintf(p.out, "\n%s\n  %s\n", p.palette.dim("# a call with a client certificate"), curlLine(s, domain, certificate, key))

@@ -95,8 +95,8 @@ func tellChecked(c *cobra.Command, p palette, done node.Checked) error {
 	default:
 		verdict = p.red(fmt.Sprintf("%d things do not agree.", done.Findings))
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s Checked %d authorities, %d certificates in the ledger, %d of ACM, %d CRLs, %d object versions in %d buckets (%d bytes), %d function packages.\n",
-		verdict, l.Authorities, l.Certificates, done.Inventory, done.CRLs, done.Objects.Versions, done.Objects.Buckets, done.Objects.Bytes, done.Packages)
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s Checked %d authorities, %d certificates in the ledger, %d of ACM, %d CRLs, %d object versions in %d buckets (%d bytes), %d function packages, %d values of secrets and parameters.\n",
+		verdict, l.Authorities, l.Certificates, done.Inventory, done.CRLs, done.Objects.Versions, done.Objects.Buckets, done.Objects.Bytes, done.Packages, done.Secrets)
 	if err == nil && l.Unsigned > 0 {
 		_, err = fmt.Fprintf(c.OutOrStdout(), "%d of the ledger's certificates have no recorded signature: it is made when they are asked for.\n", l.Unsigned)
 	}

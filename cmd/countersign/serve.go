@@ -36,6 +36,7 @@ var environment = map[string]string{
 	"account-id":         "COUNTERSIGN_ACCOUNT_ID",
 	"tls-certificate":    "COUNTERSIGN_TLS_CERTIFICATE",
 	"tls-key":            "COUNTERSIGN_TLS_KEY",
+	"leave-revocation":   "COUNTERSIGN_LEAVE_REVOCATION",
 	"dev":                "COUNTERSIGN_DEV",
 }
 
@@ -50,6 +51,7 @@ func (f *nodeFlags) bind(c *cobra.Command) {
 	flags.StringVar(&f.Account, "account-id", node.DefaultAccount, "AWS account id, 12 digits")
 	flags.StringVar(&f.TLSCertificate, "tls-certificate", "", "PEM file with the certificate chain for HTTPS of the AWS endpoint (default: one of the local root)")
 	flags.StringVar(&f.TLSKey, "tls-key", "", "PEM file with the key of --tls-certificate")
+	flags.BoolVar(&f.LeaveRevocation, "leave-revocation", false, "admit clients whose certificate was revoked, as AWS does, and leave them to authorizers")
 	flags.BoolVar(&f.Dev, "dev", false, "accept the key pair test/test as root; loopback only")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log every request and decision")
 	for name, variable := range environment {

@@ -13,9 +13,12 @@
 // # Left out
 //
 // Each of these is refused by name: container images, layers, VPC and file system settings, dead-letter
-// queues and destinations, X-Ray's active tracing, JSON log format, SnapStart,
-// KMS keys, code signing, function URLs, event-source mappings, response streaming, weights of aliases, durable
-// and multi-tenant functions. GetFunction gives no link to download the code.
+// queues and destinations, JSON log format, SnapStart, KMS keys, code signing, function URLs, event-source
+// mappings, response streaming, weights of aliases, durable and multi-tenant functions. GetFunction gives no link to download the code.
+//
+// X-Ray is left out too, though TracingConfig may be Active: the mode is kept and shown, and as with
+// either mode every invocation has a trace header that is not sampled, which the runtime hands to the function as
+// _X_AMZN_TRACE_ID. Nothing records traces, as on AWS where no daemon takes them.
 //
 // # Decisions where AWS is slower or silent
 //

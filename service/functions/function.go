@@ -1,6 +1,7 @@
 package functions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func (s *Service) CreateFunction(ctx context.Context, in *lambda.CreateFunctionI
 		return nil, err
 	}
 	f := &function{Account: ref.account, Region: ref.region, Name: ref.name, Tags: in.Tags,
-		Latest: version{Number: latest, Timeout: 3, Memory: 128, Storage: 512, Architecture: string(types.ArchitectureX8664)}}
+		Latest: version{Number: latest, Timeout: defaultTimeout, Memory: defaultMemory, Storage: defaultStorage, Architecture: string(types.ArchitectureX8664)}}
 	v := &f.Latest
 	wanted := ofCreate(in)
 	if err := wanted.apply(v); err != nil {
@@ -341,7 +342,7 @@ func describe(f *function, v *version, qualifier string) types.FunctionConfigura
 		PackageType:      types.PackageTypeZip,
 		Architectures:    []types.Architecture{types.Architecture(v.Architecture)},
 		EphemeralStorage: &types.EphemeralStorage{Size: aws.Int32(v.Storage)},
-		TracingConfig:    &types.TracingConfigResponse{Mode: types.TracingModePassThrough},
+		TracingConfig:    &types.TracingConfigResponse{Mode: cmp.Or(types.TracingMode(v.Tracing), types.TracingModePassThrough)},
 		SnapStart:        &types.SnapStartResponse{ApplyOn: types.SnapStartApplyOnNone, OptimizationStatus: types.SnapStartOptimizationStatusOff},
 		LoggingConfig:    &types.LoggingConfig{LogFormat: types.LogFormatText, LogGroup: aws.String(v.logGroup(f))},
 	}

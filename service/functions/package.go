@@ -163,5 +163,5 @@ func (v *version) logGroup(f *function) string {
 	if v.LogGroup != "" {
 		return v.LogGroup
 	}
-	return "/aws/lambda/" + f.Name
+	return defaultLogGroup(f.Name)
 }

@@ -54,6 +54,7 @@ type version struct {
 	Storage      int32 // MB
 	Architecture string
 	LogGroup     string `json:",omitempty"` // where it is not the default
+	Tracing      string `json:",omitempty"` // Active or PassThrough; empty: PassThrough
 	// Variables are the environment's. A record has them sealed, in Environment; one that was
 	// written before they were sealed has them as they are.
 	Variables   map[string]string `json:",omitempty"`

@@ -341,8 +341,8 @@ func TestCreateRefuses(t *testing.T) {
 		"layers":            {func(in *lambda.CreateFunctionInput) { in.Layers = []string{"arn"} }, bad, "Layers is not built"},
 		"vpc":               {func(in *lambda.CreateFunctionInput) { in.VpcConfig = &types.VpcConfig{SubnetIds: []string{"s"}} }, bad, "VpcConfig is not built"},
 		"tracing": {func(in *lambda.CreateFunctionInput) {
-			in.TracingConfig = &types.TracingConfig{Mode: types.TracingModeActive}
-		}, bad, "TracingConfig"},
+			in.TracingConfig = &types.TracingConfig{Mode: "Always"}
+		}, validation, "tracingConfig.mode"},
 		"JSON logs": {func(in *lambda.CreateFunctionInput) {
 			in.LoggingConfig = &types.LoggingConfig{LogFormat: types.LogFormatJson}
 		}, bad, "LogFormat JSON"},

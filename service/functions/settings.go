@@ -13,6 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
+// What a new function has where nothing is said.
+const (
+	defaultTimeout = 3   // seconds
+	defaultMemory  = 128 // MB
+	defaultStorage = 512 // MB
+)
+
+func defaultLogGroup(function string) string { return "/aws/lambda/" + function }
+
 // settings are what CreateFunction and UpdateFunctionConfiguration have in
 // common. A nil member changes nothing.
 type settings struct {
@@ -142,8 +151,11 @@ func (c *settings) apply(v *version) error {
 			v.LogGroup = *l.LogGroup
 		}
 	}
-	if c.tracing != nil && c.tracing.Mode == types.TracingModeActive {
-		return notBuilt("TracingConfig with Mode Active")
+	if c.tracing != nil {
+		if !slices.Contains(types.TracingMode("").Values(), c.tracing.Mode) {
+			return constraint(c.tracing.Mode, "tracingConfig.mode", "Member must satisfy enum value set: [Active, PassThrough]")
+		}
+		v.Tracing = string(c.tracing.Mode)
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func (s *Service) CreateLogGroup(ctx context.Context, in *cloudwatchlogs.CreateL
 	case aws.ToBool(in.DeletionProtectionEnabled):
 		return nil, notBuilt("deletionProtectionEnabled")
 	}
-	if err := checkTags(nil, in.Tags); err != nil {
+	if err := checkTags(ctx, nil, in.Tags); err != nil {
 		return nil, err
 	}
 	former, err := s.lookUp(ctx, name)
@@ -333,7 +333,7 @@ func (s *Service) described(ctx context.Context, g *group) (types.LogGroup, erro
 func (s *Service) PutRetentionPolicy(ctx context.Context, in *cloudwatchlogs.PutRetentionPolicyInput) (*cloudwatchlogs.PutRetentionPolicyOutput, error) {
 	days := aws.ToInt32(in.RetentionInDays)
 	if !slices.Contains(retentions, days) {
-		return nil, invalid("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: %v", days, retentions)
+		return nil, invalid("1 validation error detected: Value '%d' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: %s", days, strings.ReplaceAll(fmt.Sprint(retentions), " ", ", "))
 	}
 	_, err := s.editGroup(ctx, aws.ToString(in.LogGroupName), func(g *group) error { g.Retention = days; return nil })
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/call"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
@@ -15,25 +17,32 @@ const maxTags = 50
 
 // checkTags holds tags that are to be added to those that a group has to the
 // rules that all of AWS has.
-func checkTags(have, added map[string]string) error {
-	total := len(have)
-	for _, k := range slices.Sorted(maps.Keys(added)) {
-		if strings.HasPrefix(strings.ToLower(k), "aws:") {
+func checkTags(ctx context.Context, have, added map[string]string) error {
+	if err := mayTag(ctx, slices.Sorted(maps.Keys(added))); err != nil {
+		return err
+	}
+	all := maps.Clone(added)
+	maps.Copy(all, have)
+	maps.DeleteFunc(all, func(k, _ string) bool { return call.SystemTag(k) })
+	if len(all) > maxTags {
+		return &types.TooManyTagsException{Message: aws.String("A log group has at most 50 tags.")}
+	}
+	return nil
+}
+
+// mayTag refuses keys that are AWS's own.
+func mayTag(ctx context.Context, keys []string) error {
+	for _, k := range keys {
+		if !call.From(ctx).MayTag(k) {
 			return invalid("Tag keys that begin with aws: are reserved: %q", k)
 		}
-		if _, ok := have[k]; !ok {
-			total++
-		}
-	}
-	if total > maxTags {
-		return &types.TooManyTagsException{Message: aws.String("A log group has at most 50 tags.")}
 	}
 	return nil
 }
 
 func (s *Service) tag(ctx context.Context, name string, added map[string]string) error {
 	_, err := s.editGroup(ctx, name, func(g *group) error {
-		if err := checkTags(g.Tags, added); err != nil {
+		if err := checkTags(ctx, g.Tags, added); err != nil {
 			return err
 		}
 		if g.Tags == nil {
@@ -46,6 +55,9 @@ func (s *Service) tag(ctx context.Context, name string, added map[string]string)
 }
 
 func (s *Service) untag(ctx context.Context, name string, keys []string) error {
+	if err := mayTag(ctx, keys); err != nil {
+		return err
+	}
 	_, err := s.editGroup(ctx, name, func(g *group) error {
 		for _, k := range keys {
 			delete(g.Tags, k)

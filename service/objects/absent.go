@@ -21,11 +21,6 @@ func (s *Service) missing(ctx context.Context, name, expected *string, code, mes
 	return refuse(404, code, message).field("BucketName", bk.Name)
 }
 
-// GetBucketLifecycleConfiguration answers NoSuchLifecycleConfiguration.
-func (s *Service) GetBucketLifecycleConfiguration(ctx context.Context, in *s3.GetBucketLifecycleConfigurationInput) (*s3.GetBucketLifecycleConfigurationOutput, error) {
-	return nil, s.missing(ctx, in.Bucket, in.ExpectedBucketOwner, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
-}
-
 // GetBucketCors answers NoSuchCORSConfiguration.
 func (s *Service) GetBucketCors(ctx context.Context, in *s3.GetBucketCorsInput) (*s3.GetBucketCorsOutput, error) {
 	return nil, s.missing(ctx, in.Bucket, in.ExpectedBucketOwner, "NoSuchCORSConfiguration", "The CORS configuration does not exist")

@@ -9,8 +9,8 @@
 //
 // Absent: evaluation of bucket policies (kept, checked for form, not
 // enforced), ACLs other than the owner's, customer-provided keys, Object Lock,
-// lifecycle, replication, notifications, website hosting, annotations, archive
-// storage classes, xxHash checksums, directory buckets. What asks for one of
+// replication, notifications, website hosting, annotations, archive storage
+// classes and transitions to them, xxHash checksums, directory buckets. What asks for one of
 // these is refused; reads of a configuration that cannot exist answer as S3
 // does for a bucket that has none.
 package objects

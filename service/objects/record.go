@@ -64,6 +64,7 @@ type bucket struct {
 	Ownership    string        `json:",omitempty"`
 	Encryption   *encryption   `json:",omitempty"`
 	Tags         []tag         `json:",omitempty"`
+	Lifecycle    *lifecycle    `json:",omitempty"`
 
 	rev store.Revision
 }

@@ -47,7 +47,7 @@ func (s *Service) PutParameter(ctx context.Context, in *ssm.PutParameterInput) (
 	case kind != "" && kind != "text":
 		return nil, validation("The following data type is not supported: %s (Data type names are all lowercase.)", kind)
 	}
-	if err := checkTags(nil, tags, validation, tooManyTags); err != nil {
+	if err := checkTags(ctx, nil, tags, validation, tooManyTags); err != nil {
 		return nil, err
 	}
 	p, err := s.editParameter(ctx, name, func(p *parameter, b *store.Batch) error {

@@ -39,7 +39,7 @@ func (s *Service) CreateSecret(ctx context.Context, in *secretsmanager.CreateSec
 	for _, t := range in.Tags {
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
-	if err := checkTags(nil, tags, invalidParameter, invalidParameter); err != nil {
+	if err := checkTags(ctx, nil, tags, invalidParameter, invalidParameter); err != nil {
 		return nil, err
 	}
 	for range attempts {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
+	"countersign/call"
 	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,18 +22,28 @@ type refusal func(format string, args ...any) error
 
 // checkTags holds tags that are to be added to those that a resource has to the
 // rules that all of AWS has.
-func checkTags(have, added map[string]string, reserved, tooMany refusal) error {
-	total := len(have)
-	for _, k := range slices.Sorted(maps.Keys(added)) {
-		if strings.HasPrefix(strings.ToLower(k), "aws:") {
-			return reserved("Tag keys that begin with aws: are reserved: %q", k)
-		}
-		if _, ok := have[k]; !ok {
-			total++
+func checkTags(ctx context.Context, have, added map[string]string, reserved, tooMany refusal) error {
+	if err := mayTag(ctx, slices.Sorted(maps.Keys(added)), reserved); err != nil {
+		return err
+	}
+	count := 0
+	for k := range merged(have, added) {
+		if !call.SystemTag(k) {
+			count++
 		}
 	}
-	if total > maxTags {
-		return tooMany("A resource has at most %d tags, and these would make %d.", maxTags, total)
+	if count > maxTags {
+		return tooMany("A resource has at most %d tags, and these would make %d.", maxTags, count)
+	}
+	return nil
+}
+
+// mayTag refuses keys that are AWS's own.
+func mayTag(ctx context.Context, keys []string, reserved refusal) error {
+	for _, k := range keys {
+		if !call.From(ctx).MayTag(k) {
+			return reserved("Tag keys that begin with aws: are reserved: %q", k)
+		}
 	}
 	return nil
 }
@@ -63,7 +73,7 @@ func (s *Service) TagResource(ctx context.Context, in *secretsmanager.TagResourc
 		added[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	_, err := s.editAlive(ctx, in.SecretId, func(x *secret, _ *store.Batch) error {
-		if err := checkTags(x.Tags, added, invalidParameter, invalidParameter); err != nil {
+		if err := checkTags(ctx, x.Tags, added, invalidParameter, invalidParameter); err != nil {
 			return err
 		}
 		x.Tags = merged(x.Tags, added)
@@ -78,6 +88,9 @@ func (s *Service) TagResource(ctx context.Context, in *secretsmanager.TagResourc
 
 // UntagResource removes tags from a secret. That there is none of a name is no error.
 func (s *Service) UntagResource(ctx context.Context, in *secretsmanager.UntagResourceInput) (*secretsmanager.UntagResourceOutput, error) {
+	if err := mayTag(ctx, in.TagKeys, invalidParameter); err != nil {
+		return nil, err
+	}
 	_, err := s.editAlive(ctx, in.SecretId, func(x *secret, _ *store.Batch) error {
 		for _, k := range in.TagKeys {
 			delete(x.Tags, k)
@@ -113,7 +126,7 @@ func (s *Service) editTags(ctx context.Context, kind ssmtypes.ResourceTypeForTag
 func (s *Service) AddTagsToResource(ctx context.Context, in *ssm.AddTagsToResourceInput) (*ssm.AddTagsToResourceOutput, error) {
 	added := parameterTags(in.Tags)
 	err := s.editTags(ctx, in.ResourceType, in.ResourceId, func(p *parameter) error {
-		if err := checkTags(p.Tags, added, validation, tooManyTags); err != nil {
+		if err := checkTags(ctx, p.Tags, added, validation, tooManyTags); err != nil {
 			return err
 		}
 		p.Tags = merged(p.Tags, added)
@@ -135,6 +148,9 @@ func parameterTags(list []ssmtypes.Tag) map[string]string {
 
 // RemoveTagsFromResource removes tags from a parameter. That there is none of a name is no error.
 func (s *Service) RemoveTagsFromResource(ctx context.Context, in *ssm.RemoveTagsFromResourceInput) (*ssm.RemoveTagsFromResourceOutput, error) {
+	if err := mayTag(ctx, in.TagKeys, validation); err != nil {
+		return nil, err
+	}
 	err := s.editTags(ctx, in.ResourceType, in.ResourceId, func(p *parameter) error {
 		for _, k := range in.TagKeys {
 			delete(p.Tags, k)

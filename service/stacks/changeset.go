@@ -40,7 +40,9 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 		return nil, err
 	}
 	switch {
-	case len(in.ResourcesToImport) > 0 || in.ChangeSetType == types.ChangeSetTypeImport || aws.ToBool(in.ImportExistingResources):
+	// ImportExistingResources, which the CDK sends, changes nothing where the resources do not exist; where
+	// one does, its creation fails and says so.
+	case len(in.ResourcesToImport) > 0 || in.ChangeSetType == types.ChangeSetTypeImport:
 		return nil, notBuilt("importing resources")
 	case in.DeploymentMode != "":
 		return nil, notBuilt("DeploymentMode " + string(in.DeploymentMode))
@@ -56,7 +58,7 @@ func (s *Service) CreateChangeSet(ctx context.Context, in *cloudformation.Create
 		body: in.TemplateBody, url: in.TemplateURL, previous: aws.ToBool(in.UsePreviousTemplate), parameters: in.Parameters, tags: in.Tags,
 		keepTags: in.Tags == nil && kind == types.ChangeSetTypeUpdate, capabilities: in.Capabilities, roleARN: in.RoleARN,
 	}
-	k, fresh, err := s.forChangeSet(ctx, aws.ToString(in.StackName), kind)
+	k, fresh, err := s.forChangeSet(ctx, aws.ToString(in.StackName), name, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func unsupported(topics []string, rollback *types.RollbackConfiguration, resourc
 }
 
 // forChangeSet finds the stack of a new change set, or makes one up.
-func (s *Service) forChangeSet(ctx context.Context, name string, kind types.ChangeSetType) (k *stack, fresh bool, err error) {
+func (s *Service) forChangeSet(ctx context.Context, name, set string, kind types.ChangeSetType) (k *stack, fresh bool, err error) {
 	k, _, err = s.find(ctx, name, false)
 	exists := err == nil
 	if err != nil && !isInvalid(err) {
@@ -170,7 +172,7 @@ func (s *Service) forChangeSet(ctx context.Context, name string, kind types.Chan
 		k.Status, k.Reason = review, "User Initiated"
 		return k, true, nil
 	case kind == types.ChangeSetTypeCreate && k.Status != review:
-		return nil, false, &types.AlreadyExistsException{Message: aws.String(fmt.Sprintf("Stack [%s] already exists and cannot be created again with the changeSet [%s].", k.Name, name))}
+		return nil, false, &types.AlreadyExistsException{Message: aws.String(fmt.Sprintf("Stack [%s] already exists and cannot be created again with the changeSet [%s].", k.Name, set))}
 	case !exists:
 		return nil, false, err
 	case kind == types.ChangeSetTypeUpdate && !slices.Contains(settledStates, k.Status):
@@ -354,7 +356,7 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.Delete
 		return nil, invalidChangeSet("ChangeSet [%s] cannot be deleted in its current execution status of [%s]", c.arn(k), c.Execution)
 	}
 	b := new(store.Batch).DeleteIf(kindChangeSet, changeSetKey(k, c.Name), revision)
-	if c.Target != "" && c.Target != k.Target {
+	if c.Target != "" && c.Target != k.Target && c.Execution != "EXECUTE_COMPLETE" { // else it is what the stack is becoming
 		b.Delete(kindTarget, targetKey(k.ID, c.Target))
 	}
 	if _, err := s.Store.Commit(ctx, b); err != nil && !errors.Is(err, store.ErrNotFound) {

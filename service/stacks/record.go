@@ -85,7 +85,8 @@ type target struct {
 	Original     string            // the text as it was given
 	Processed    map[string]any    // after transforms
 	Transforms   []string          `json:",omitempty"`
-	Given        map[string]string // parameter values as they were given, for UsePreviousValue
+	Given        map[string]string // parameter values as they were given
+	Values       map[string]string // with defaults, for UsePreviousValue
 	Arguments    map[string]string // values of the SSM parameters that were read, by name
 	Tags         []tag             `json:",omitempty"`
 	Capabilities []string          `json:",omitempty"`

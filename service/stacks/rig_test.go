@@ -40,7 +40,6 @@ const (
 type world struct {
 	mu     sync.Mutex
 	things map[string]thing
-	made   int
 	log    []string // "create A", "delete id"…
 	refuse map[string]error
 	hold   map[string]chan struct{} // by name: what waits until it is closed
@@ -134,6 +133,9 @@ func (w *world) thing() resource.Type {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			have, ok := w.things[c.PhysicalID]
+			if c.Properties.ThingName != c.PhysicalID || c.Old.ThingName != c.PhysicalID {
+				return resource.Result{}, fmt.Errorf("thing %s is to be called %q, and was called %q", c.PhysicalID, c.Properties.ThingName, c.Old.ThingName)
+			}
 			if !ok {
 				return resource.Result{}, fmt.Errorf("thing %s does not exist", c.PhysicalID)
 			}

@@ -257,8 +257,10 @@ func TestRollbackThatFails(t *testing.T) {
 	if _, err := r.UpdateStack(r.ctx, &cloudformation.UpdateStackInput{StackName: aws.String("one"), TemplateBody: &template}); err != nil {
 		t.Fatal(err)
 	}
-	for !slices.Contains(r.world.names(), "A=blue") {
-		time.Sleep(time.Millisecond)
+	for start := time.Now(); !slices.Contains(r.world.names(), "A=blue"); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("A is not updated:\n%s", r.told("one"))
+		}
 	}
 	r.world.mu.Lock()
 	r.world.refuse["update A"] = errors.New("stuck")

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"countersign/service/stacks/sam"
 	"countersign/service/stacks/template"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +18,9 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	k, id, err := s.templateOf(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if id == "" { // in review
+		return &cloudformation.GetTemplateOutput{TemplateBody: aws.String("{}"), StagesAvailable: []types.TemplateStage{}}, nil
 	}
 	t, err := s.target(ctx, k.ID, id)
 	if err != nil {
@@ -33,6 +37,7 @@ func (s *Service) GetTemplate(ctx context.Context, in *cloudformation.GetTemplat
 	return out, nil
 }
 
+// templateOf finds a template's stack and id; "" for a stack in review, which has none yet.
 func (s *Service) templateOf(ctx context.Context, in *cloudformation.GetTemplateInput) (*stack, string, error) {
 	if name := aws.ToString(in.ChangeSetName); name != "" {
 		c, k, _, err := s.findChangeSet(ctx, name, in.StackName)
@@ -60,7 +65,7 @@ func (s *Service) templateOf(ctx context.Context, in *cloudformation.GetTemplate
 		return nil, "", err
 	}
 	if len(list) == 0 || k.Status == review {
-		return nil, "", invalid("Template is not available for stack %s: it has no resources yet", k.Name)
+		return k, "", nil
 	}
 	return k, list[0].Key[len(k.ID)+1:], nil
 }
@@ -94,6 +99,9 @@ func (s *Service) GetTemplateSummary(ctx context.Context, in *cloudformation.Get
 		k, id, err := s.templateOf(ctx, &cloudformation.GetTemplateInput{StackName: in.StackName})
 		if err != nil {
 			return nil, err
+		}
+		if id == "" {
+			return nil, invalid("Template is not available for stack %s: it has no resources yet", k.Name)
 		}
 		t, err := s.target(ctx, k.ID, id)
 		if err != nil {
@@ -168,7 +176,7 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 	}
 	out := &summary{parameters: []types.ParameterDeclaration{}, types: []string{}, transforms: template.Transforms(doc.Root)}
 	root := doc.Root
-	if slices.Contains(out.transforms, transformSAM) {
+	if slices.Contains(out.transforms, sam.Name) {
 		// Before the transform a template may refer to what is not there yet, so only its own parts are judged.
 		root = map[string]any{}
 		for _, section := range []string{"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters"} {
@@ -209,9 +217,9 @@ func (s *Service) summarizeText(text string) (*summary, error) {
 	if reason != "" {
 		out.reason = &reason
 	}
-	if slices.Contains(out.transforms, transformSAM) {
+	if slices.Contains(out.transforms, sam.Name) {
 		out.capabilities = append(out.capabilities, types.CapabilityCapabilityAutoExpand)
-		out.reason = aws.String("The following resource(s) require capabilities: [" + transformSAM + "]")
+		out.reason = aws.String("The following resource(s) require capabilities: [" + sam.Name + "]")
 	}
 	if t.Description != "" {
 		out.description = &t.Description

@@ -239,8 +239,6 @@ func (c *checker) call(name string, arg any, path []string) error {
 	path = append(path, name)
 	f, known := functions[name]
 	switch {
-	case strings.HasPrefix(name, "Fn::ForEach::"):
-		return c.at.refuse(path, "Template error: Fn::ForEach is not built in this version of Countersign.")
 	case name == "Fn::Transform":
 		return c.at.refuse(path, "Template error: Fn::Transform has not run: transforms run before a template is judged.")
 	case !known && (conditionFunctions[name] || ruleFunctions[name]):

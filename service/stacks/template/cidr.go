@@ -39,7 +39,7 @@ func evalCidr(e *evaluator, arg any, path []string) (any, error) {
 		}
 	}
 	// As many blocks fit as the bits between the two masks can count.
-	if room := width - block.Bits() - host; room < 0 || room < 9 && count > 1<<room {
+	if room := width - block.Bits() - host; host < 0 || room < 0 || room < 9 && count > 1<<room {
 		return nil, e.refuse(path, "Template error: Fn::Cidr: %d blocks of %d bits do not fit into %s", count, max(host, 0), block)
 	}
 	if err := e.spend(path, count*64); err != nil {

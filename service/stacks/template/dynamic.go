@@ -1,6 +1,7 @@
 package template
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strconv"
@@ -58,37 +59,53 @@ func ParseReference(service, reference string) (r DynamicReference, ok bool) {
 	return r, false
 }
 
-// dynamic resolves the dynamic references in the text of a tree that has been
-// evaluated, in place. What they stand for is not searched for more of them.
-func (e *evaluator) dynamic(v any, path []string) (any, error) {
-	if slices.Contains(e.options, KeepDynamic) {
-		return v, nil
-	}
+// ResolveDynamic copies a tree that was evaluated with KeepDynamic, with its dynamic
+// references resolved; with KeepSecrets only those to plain parameters. What a reference stands for is
+// not searched for more of them. Errors are of type *Error, with what resolve answered as their cause; their paths begin at the tree.
+func ResolveDynamic(ctx context.Context, tree any, resolve func(ctx context.Context, service, reference string) (string, error), options ...Option) (any, error) {
+	r := resolver{ctx: ctx, resolve: resolve, keepSecrets: slices.Contains(options, KeepSecrets)}
+	return r.value(tree, nil)
+}
+
+// A resolver resolves dynamic references.
+type resolver struct {
+	at          atlas
+	ctx         context.Context
+	resolve     func(ctx context.Context, service, reference string) (string, error)
+	keepSecrets bool
+	seen        int // references resolved, at most maxDynamic
+	work        int // bytes of text made, at most maxWork
+}
+
+func (r *resolver) value(v any, path []string) (any, error) {
 	switch v := v.(type) {
 	case map[string]any:
+		out := make(map[string]any, len(v))
 		for _, k := range sorted(v) {
-			m, err := e.dynamic(v[k], append(path, k))
+			m, err := r.value(v[k], append(path, k))
 			if err != nil {
 				return nil, err
 			}
-			v[k] = m
+			out[k] = m
 		}
+		return out, nil
 	case []any:
-		for i := range v {
-			m, err := e.dynamic(v[i], append(path, strconv.Itoa(i)))
+		out := make([]any, len(v))
+		for i, e := range v {
+			m, err := r.value(e, append(path, strconv.Itoa(i)))
 			if err != nil {
 				return nil, err
 			}
-			v[i] = m
+			out[i] = m
 		}
+		return out, nil
 	case string:
-		return e.resolve(v, path)
+		return r.text(v, path)
 	}
 	return v, nil
 }
 
-// resolve resolves the dynamic references in a text.
-func (e *evaluator) resolve(text string, path []string) (string, error) {
+func (r *resolver) text(text string, path []string) (string, error) {
 	if !strings.Contains(text, dynamicOpen) {
 		return text, nil
 	}
@@ -102,25 +119,33 @@ func (e *evaluator) resolve(text string, path []string) (string, error) {
 		inner, rest, closed := strings.Cut(after, "}}")
 		service, reference, _ := strings.Cut(inner, ":")
 		if _, ok := ParseReference(service, reference); !closed || !ok {
-			return "", e.refuse(path, "Template error: the dynamic reference %s%s}} is malformed.", dynamicOpen, inner)
+			return "", r.at.refuse(path, "Template error: the dynamic reference %s%s is malformed.", dynamicOpen, shorten(after))
 		}
 		value := dynamicOpen + inner + "}}"
-		if service == "ssm" || !slices.Contains(e.options, KeepSecrets) {
-			if e.resolved++; e.resolved > maxDynamic {
-				return "", e.refuse(path, "Template error: there are more than %d dynamic references", maxDynamic)
+		if service == "ssm" || !r.keepSecrets {
+			if r.seen++; r.seen > maxDynamic {
+				return "", r.at.refuse(path, "Template error: there are more than %d dynamic references", maxDynamic)
 			}
-			if e.lookup == nil {
-				return "", e.refuse(path, "Template error: a dynamic reference cannot be resolved here")
+			if r.resolve == nil {
+				return "", r.at.refuse(path, "Template error: there is nothing to resolve dynamic references with")
 			}
 			var err error
-			if value, err = e.lookup.Dynamic(e.ctx, service, reference); err != nil {
-				return "", e.failed(path, err)
+			if value, err = r.resolve(r.ctx, service, reference); err != nil {
+				return "", r.at.failed(path, err)
 			}
 		}
-		if err := e.spend(path, len(value)+len(before)); err != nil {
-			return "", err
+		if r.work += len(before) + len(value); r.work > maxWork {
+			return "", r.at.refuse(path, "Template error: the dynamic references make more than %d MB of text", maxWork>>20)
 		}
 		out.WriteString(value)
 		text = rest
 	}
+}
+
+// shorten is what a message shows of a malformed reference.
+func shorten(after string) string {
+	if inner, _, closed := strings.Cut(after, "}}"); closed && len(inner) <= 200 {
+		return inner + "}}"
+	}
+	return after[:min(len(after), 40)] + "…"
 }

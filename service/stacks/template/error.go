@@ -1,6 +1,7 @@
 package template
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,4 +62,15 @@ func (a atlas) position(path []string) Position {
 // refuse makes an error about path. The path is copied: walks reuse theirs.
 func (a atlas) refuse(path []string, format string, args ...any) *Error {
 	return &Error{Position: a.position(path), Path: slices.Clone(path), Message: fmt.Sprintf(format, args...)}
+}
+
+// failed is the error of a Lookup as an error about path.
+func (a atlas) failed(path []string, err error) error {
+	var already *Error
+	if errors.As(err, &already) {
+		return err
+	}
+	e := a.refuse(path, "%v", err)
+	e.Cause = err
+	return e
 }

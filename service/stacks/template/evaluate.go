@@ -2,7 +2,6 @@ package template
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -49,10 +48,11 @@ func (b *Bound) Properties(ctx context.Context, id string, lookup Lookup, option
 	if err != nil {
 		return nil, err
 	}
-	if _, err := e.dynamic(v, path); err != nil {
+	resolved, err := e.dynamic(v, path)
+	if err != nil {
 		return nil, err
 	}
-	return v, nil
+	return resolved.(map[string]any), nil
 }
 
 // Metadata evaluates the metadata of a resource, likewise. It is shown to whoever may
@@ -136,7 +136,21 @@ type evaluator struct {
 	lookup   Lookup // nil where Load let no function through that needs one
 	options  []Option
 	work     int // see maxWork
-	resolved int // dynamic references
+	resolver *resolver
+}
+
+// dynamic resolves dynamic references as far as the options say.
+func (e *evaluator) dynamic(v any, path []string) (any, error) {
+	if slices.Contains(e.options, KeepDynamic) {
+		return v, nil
+	}
+	if e.resolver == nil {
+		e.resolver = &resolver{at: e.b.t.at, ctx: e.ctx, keepSecrets: slices.Contains(e.options, KeepSecrets)}
+		if e.lookup != nil {
+			e.resolver.resolve = e.lookup.Dynamic
+		}
+	}
+	return e.resolver.value(v, path)
 }
 
 func (b *Bound) evaluator(ctx context.Context, lookup Lookup) *evaluator {
@@ -145,17 +159,6 @@ func (b *Bound) evaluator(ctx context.Context, lookup Lookup) *evaluator {
 
 func (e *evaluator) refuse(path []string, format string, args ...any) error {
 	return e.b.t.at.refuse(path, format, args...)
-}
-
-// failed is the error of a lookup.
-func (e *evaluator) failed(path []string, err error) error {
-	var already *Error
-	if errors.As(err, &already) {
-		return err
-	}
-	wrapped := e.b.t.at.refuse(path, "%v", err)
-	wrapped.Cause = err
-	return wrapped
 }
 
 // spend counts what is made against maxWork.

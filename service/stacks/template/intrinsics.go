@@ -48,7 +48,7 @@ func (e *evaluator) ref(name string, path []string) (any, error) {
 	}
 	v, err := e.lookup.Ref(name)
 	if err != nil {
-		return nil, e.failed(path, err)
+		return nil, e.b.t.at.failed(path, err)
 	}
 	return e.copied(v, path)
 }
@@ -70,7 +70,7 @@ func evalGetAtt(e *evaluator, arg any, path []string) (any, error) {
 	}
 	v, err := e.lookup.GetAtt(id, name)
 	if err != nil {
-		return nil, e.failed(path, err)
+		return nil, e.b.t.at.failed(path, err)
 	}
 	return e.copied(v, path)
 }
@@ -85,7 +85,7 @@ func evalImportValue(e *evaluator, arg any, path []string) (any, error) {
 	}
 	v, err := e.lookup.Import(name)
 	if err != nil {
-		return nil, e.failed(path, err)
+		return nil, e.b.t.at.failed(path, err)
 	}
 	return e.copied(v, path)
 }

@@ -14,7 +14,7 @@ type loader struct {
 }
 
 func (l *loader) document() error {
-	if err := l.noNulls(l.root, nil); err != nil {
+	if err := l.everywhere(l.root, nil); err != nil {
 		return err
 	}
 	var unknown []string
@@ -61,20 +61,25 @@ func (l *loader) transforms() error {
 	return nil
 }
 
-// noNulls refuses null, which a template may hold nowhere.
-func (l *loader) noNulls(v any, path []string) error {
+// everywhere refuses what no section may hold: null, and Fn::ForEach, which
+// stands where names stand.
+func (l *loader) everywhere(v any, path []string) error {
 	switch v := v.(type) {
 	case nil:
 		return l.at.refuse(path, "[/%s] 'null' values are not allowed in templates", strings.Join(path, "/"))
 	case map[string]any:
 		for _, k := range sorted(v) {
-			if err := l.noNulls(v[k], append(path, k)); err != nil {
+			path := append(path, k)
+			if strings.HasPrefix(k, "Fn::ForEach::") {
+				return l.at.refuse(path, "Template error: Fn::ForEach is not built in this version of Countersign.")
+			}
+			if err := l.everywhere(v[k], path); err != nil {
 				return err
 			}
 		}
 	case []any:
 		for i, e := range v {
-			if err := l.noNulls(e, append(path, strconv.Itoa(i))); err != nil {
+			if err := l.everywhere(e, append(path, strconv.Itoa(i))); err != nil {
 				return err
 			}
 		}
@@ -84,7 +89,7 @@ func (l *loader) noNulls(v any, path []string) error {
 
 func (l *loader) description(m map[string]any, path []string) (string, error) {
 	v, given := m["Description"]
-	text, ok := v.(string)
+	text, ok := Text(v)
 	switch {
 	case !given:
 		return "", nil
@@ -147,7 +152,7 @@ func (l *loader) members(name, what string, most int, f func(name string, m map[
 // text is a member that must be a string when it is given.
 func (l *loader) text(m map[string]any, name string, path []string) (string, error) {
 	v, given := m[name]
-	s, ok := v.(string)
+	s, ok := Text(v)
 	if given && !ok {
 		return "", l.at.refuse(append(path, name), "Template format error: every %s member must be a string.", name)
 	}

@@ -32,7 +32,12 @@ func (c *composer) yaml(text []byte) (any, *place, error) {
 	return r.value(doc.Content[0], nil)
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+	// yamlFromZero are the errors of the YAML package's parser, whose lines it counts
+	// from 0, where its scanner counts from 1.
+	yamlFromZero = regexp.MustCompile(`^(did not find expected (<.*|key|node content|'-' indicator|',' or .*)|found (duplicate %.* directive|undefined tag handle|incompatible YAML document))$`)
+)
 
 func (c *composer) malformed(err error) *Error {
 	var at Position
@@ -40,6 +45,9 @@ func (c *composer) malformed(err error) *Error {
 	if m := yamlLine.FindStringSubmatch(what); m != nil {
 		what = what[len(m[0]):]
 		at.Line, _ = strconv.Atoi(m[1])
+		if yamlFromZero.MatchString(what) {
+			at.Line++
+		}
 	}
 	where := ""
 	if at.Line > 0 {
