@@ -74,7 +74,7 @@ func (r *REST) apiResource() resource.Type {
 					return resource.Result{}, err
 				}
 				out, err := resource.Do(ctx, r.CreateRestApi, &apigateway.CreateRestApiInput{
-					Name: optional(p.Name), Description: optional(p.Description), BinaryMediaTypes: p.BinaryMediaTypes, ApiKeySource: types.ApiKeySourceType(p.ApiKeySourceType),
+					Name: optional(p.Name), Description: optional(p.Description), BinaryMediaTypes: p.binaryTypes(), ApiKeySource: types.ApiKeySourceType(p.ApiKeySourceType),
 					DisableExecuteApiEndpoint: aws.ToBool(p.DisableExecuteApiEndpoint), EndpointConfiguration: p.EndpointConfiguration.sdk(), Policy: optional(policy),
 					SecurityPolicy: types.SecurityPolicy(p.SecurityPolicy), Tags: tagMap(p.Tags),
 				})
@@ -130,6 +130,15 @@ func (r *REST) apiResource() resource.Type {
 
 func restResult(id, root string) resource.Result {
 	return resource.Result{PhysicalID: id, Attributes: map[string]any{"RestApiId": id, "RootResourceId": root}}
+}
+
+// binaryTypes are written with ~1 for a slash in templates.
+func (p *restAPIProperties) binaryTypes() []string {
+	var all []string
+	for _, t := range p.BinaryMediaTypes {
+		all = append(all, strings.ReplaceAll(t, "~1", "/"))
+	}
+	return all
 }
 
 func (p *restAPIProperties) imported() bool { return p.Body != nil || p.BodyS3Location != nil }
@@ -253,7 +262,7 @@ func (r *REST) settle(ctx context.Context, id string, p *restAPIProperties, body
 	if got.EndpointConfiguration.IpAddressType != address {
 		replace("/endpointConfiguration/ipAddressType", string(address))
 	}
-	operations = append(operations, binaryChanges(got.BinaryMediaTypes, append(said.binaryTypes, p.BinaryMediaTypes...), p.Mode)...)
+	operations = append(operations, binaryChanges(got.BinaryMediaTypes, append(said.binaryTypes, p.binaryTypes()...), p.Mode)...)
 	if len(operations) > 0 {
 		if _, err := resource.Do(ctx, r.UpdateRestApi, &apigateway.UpdateRestApiInput{RestApiId: &id, PatchOperations: operations}); err != nil {
 			return resource.Result{}, err
