@@ -12,6 +12,8 @@ func APIGateway(s *gateway.Service) Service {
 		op("GetRestApis", r.GetRestApis),
 		op("UpdateRestApi", r.UpdateRestApi),
 		op("DeleteRestApi", r.DeleteRestApi),
+		op("ImportRestApi", r.ImportRestApi),
+		op("PutRestApi", r.PutRestApi),
 		op("CreateResource", r.CreateResource),
 		op("GetResource", r.GetResource),
 		op("GetResources", r.GetResources),

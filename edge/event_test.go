@@ -74,6 +74,7 @@ var volatile = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`"(requestId|extendedRequestId)": "[A-Za-z0-9_-]{15}="`), `"$1": "REQUEST-ID"`},
+	{regexp.MustCompile(`"requestId": "[0-9a-f-]{36}"`), `"requestId": "UUID"`},
 	{regexp.MustCompile(`Root=1-735fdd40-[0-9a-f]{24}`), `Root=1-735fdd40-RANDOM`},
 	{regexp.MustCompile(`-----BEGIN CERTIFICATE-----\\n([A-Za-z0-9+/]{64}\\n)+[A-Za-z0-9+/]{0,63}={0,2}\\n-----END CERTIFICATE-----\\n`), `PEM-64-COLUMNS`},
 }

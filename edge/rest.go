@@ -93,13 +93,13 @@ func (x *exchange) eventREST() ([]byte, error) {
 		if p.To != snapshot.FromHeader {
 			continue
 		}
-		if value := x.value(p.Value); value != "" {
-			for name := range e.Headers {
-				if strings.EqualFold(name, p.Name) {
-					delete(e.Headers, name)
-					delete(e.MultiValueHeaders, name)
-				}
+		for name := range e.Headers { // what a client says in its place does not count
+			if sameHeader(name, p.Name) {
+				delete(e.Headers, name)
+				delete(e.MultiValueHeaders, name)
 			}
+		}
+		if value := x.value(p.Value); value != "" {
 			e.setHeader(p.Name, []string{value})
 		}
 	}

@@ -81,18 +81,23 @@ func (p *proxy) setsQuery(name string) bool {
 }
 
 // replaces tells the headers of a client that a backend of a REST API does not get, because a parameter
-// stands for them or because they are not passed on. "_" is the same as "-", as in isForged.
+// stands for them or because they are not passed on.
 func (p *proxy) replaces(name string) bool {
 	switch name {
 	case "Content-Md5", "Max-Forwards", "Server", "Www-Authenticate":
 		return true
 	}
 	for i := range p.headers {
-		if want := p.headers[i].Name; len(want) == len(name) && strings.EqualFold(want, strings.ReplaceAll(name, "_", "-")) || want == name {
+		if sameHeader(name, p.headers[i].Name) {
 			return true
 		}
 	}
 	return false
+}
+
+// sameHeader tells whether a backend could take one header for the other: it may not tell "_" from "-".
+func sameHeader(a, b string) bool {
+	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
 // appendHeadersREST writes what a REST API adds to the headers of a request.

@@ -29,8 +29,8 @@ func (n *Node) buildStacks(sealer *keys.Sealer) (err error) {
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.functions.ResourceTypes(), n.objects.ResourceTypes(), n.identity.ResourceTypes(),
-		n.secrets.ResourceTypes(), n.logs.ResourceTypes())
+	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.gateway.RESTResourceTypes(),
+		n.functions.ResourceTypes(), n.objects.ResourceTypes(), n.identity.ResourceTypes(), n.secrets.ResourceTypes(), n.logs.ResourceTypes())
 }
 
 // stackRole is the principal that a stack with a RoleARN acts as: a session of

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	"github.com/aws/smithy-go"
 )
 
 // ImportApi makes an HTTP API of an OpenAPI 3.0 document: routes, integrations,
@@ -194,13 +195,9 @@ func (a *api) importTags(made *making, tags map[string]string) error {
 
 // reason is the text of an error that is the caller's to see.
 func reason(err error) string {
-	var bad *types.BadRequestException
-	if errors.As(err, &bad) {
-		return aws.ToString(bad.Message)
-	}
-	var taken *types.ConflictException
-	if errors.As(err, &taken) {
-		return aws.ToString(taken.Message)
+	var coded smithy.APIError
+	if errors.As(err, &coded) {
+		return coded.ErrorMessage()
 	}
 	return err.Error()
 }

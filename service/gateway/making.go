@@ -14,6 +14,9 @@ type making struct {
 
 	// Of the resource, the stack's and CloudFormation's own among them; an import sets and removes them by these.
 	tags, oldTags map[string]string
+
+	// What a template says beside a document, so that one import does both; nil: nothing.
+	disable *bool
 }
 
 type makingKey struct{}

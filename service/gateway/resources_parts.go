@@ -100,22 +100,26 @@ func (s *Service) stageResource() resource.Type {
 
 // variables are never nil, so that an update can take the last one away.
 func (p *stageProperties) variables() (map[string]string, error) {
-	object := p.StageVariables
+	return variablesOf("StageVariables", p.StageVariables)
+}
+
+// variablesOf reads a property that is an object of texts, or the text of one; never nil.
+func variablesOf(property string, object any) (map[string]string, error) {
 	if text, ok := object.(string); ok {
 		object = nil
 		if err := json.Unmarshal([]byte(text), &object); err != nil {
-			return nil, badRequest("property StageVariables: %v", err)
+			return nil, badRequest("property %s: %v", property, err)
 		}
 	}
 	variables := map[string]string{}
 	members, ok := object.(map[string]any)
 	if !ok && object != nil {
-		return nil, badRequest("property StageVariables: is not an object")
+		return nil, badRequest("property %s: is not an object", property)
 	}
 	for name, v := range members {
 		text, ok := resource.Text(v)
 		if !ok {
-			return nil, badRequest("property StageVariables/%s: is not text", name)
+			return nil, badRequest("property %s/%s: is not text", property, name)
 		}
 		variables[name] = text
 	}

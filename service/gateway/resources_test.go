@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -61,18 +62,24 @@ func driveOn(t *testing.T, s store.Store) (*driver, *fixture) {
 		d.mu.Lock()
 		d.calls = append(d.calls, name)
 		d.mu.Unlock()
-		for _, service := range []string{"apigatewayv2", "s3"} {
-			m, _ := shape.Service(service)
-			if op, ok := m.Operations[name]; ok {
-				return ctx, wire.Validate(op, input)
-			}
+		m, _ := shape.Service(path.Base(reflect.TypeOf(input).Elem().PkgPath()))
+		if op, ok := m.Operations[name]; ok {
+			return ctx, wire.Validate(op, input)
 		}
 		return ctx, fmt.Errorf("no operation %s", name)
 	})
-	for _, typ := range f.ResourceTypes() {
+	for _, typ := range slices.Concat(f.ResourceTypes(), f.RESTResourceTypes()) {
 		d.types[typ.Name] = typ
 	}
 	return d, f
+}
+
+// named finds a type by its name, which is one of HTTP APIs unless it says otherwise: "REST Stage".
+func (d *driver) named(typ string) resource.Type {
+	if rest, ok := strings.CutPrefix(typ, "REST "); ok {
+		return d.types["AWS::ApiGateway::"+rest]
+	}
+	return d.types["AWS::ApiGatewayV2::"+typ]
 }
 
 func (d *driver) change(typ, logicalID string, properties map[string]any, token string) *resource.Change[map[string]any] {
@@ -89,13 +96,13 @@ func (d *driver) change(typ, logicalID string, properties map[string]any, token 
 }
 
 func (d *driver) tryCreate(typ, logicalID string, properties map[string]any, token string) (resourceOf, error) {
-	result, err := d.types["AWS::ApiGatewayV2::"+typ].Create(d.ctx, d.change(typ, logicalID, properties, token))
+	result, err := d.named(typ).Create(d.ctx, d.change(typ, logicalID, properties, token))
 	return resourceOf{typ, logicalID, properties, result}, err
 }
 
 func (d *driver) create(t *testing.T, typ, logicalID string, properties map[string]any) resourceOf {
 	t.Helper()
-	if problems := d.types["AWS::ApiGatewayV2::"+typ].Check(properties); len(problems) > 0 {
+	if problems := d.named(typ).Check(properties); len(problems) > 0 {
 		t.Fatalf("%s: %v", logicalID, problems)
 	}
 	r, err := d.tryCreate(typ, logicalID, properties, "")
@@ -108,7 +115,7 @@ func (d *driver) create(t *testing.T, typ, logicalID string, properties map[stri
 func (d *driver) tryUpdate(r *resourceOf, properties map[string]any) error {
 	c := d.change(r.typ, r.logicalID, properties, "")
 	c.PhysicalID, c.Attributes, c.OldRaw = r.PhysicalID, r.Attributes, r.properties
-	result, err := d.types["AWS::ApiGatewayV2::"+r.typ].Update(d.ctx, c)
+	result, err := d.named(r.typ).Update(d.ctx, c)
 	if err == nil {
 		r.Result, r.properties = result, properties
 	}
@@ -132,7 +139,7 @@ func (d *driver) delete(t *testing.T, r resourceOf) {
 	for range 2 {
 		c := d.change(r.typ, r.logicalID, r.properties, "")
 		c.PhysicalID, c.Attributes = r.PhysicalID, r.Attributes
-		if err := d.types["AWS::ApiGatewayV2::"+r.typ].Delete(d.ctx, c); err != nil {
+		if err := d.named(r.typ).Delete(d.ctx, c); err != nil {
 			t.Fatalf("delete %s: %v", r.logicalID, err)
 		}
 	}
@@ -141,7 +148,7 @@ func (d *driver) delete(t *testing.T, r resourceOf) {
 // left are the records that are in the store.
 func (d *driver) left(t *testing.T) (keys []string) {
 	t.Helper()
-	for _, kind := range []string{KindAPI, KindDomain, kindDeployment, kindTrust} {
+	for _, kind := range []string{KindAPI, KindREST, KindDomain, kindDeployment, kindRESTDeployment, kindTrust} {
 		for _, r := range must(d.f.store.List(d.ctx, kind, "", "", 0))(t) {
 			keys = append(keys, kind+" "+r.Key)
 		}
@@ -267,7 +274,7 @@ func TestResourcesOfSAM(t *testing.T) {
 		c := d.change(r.typ, r.logicalID, r.properties, "")
 		c.PhysicalID, c.OldRaw, c.OldTags = r.PhysicalID, r.properties, c.Tags
 		c.Tags = tagged(c.Tags, "of", "nobody", "new", "tag")
-		if _, err := d.types["AWS::ApiGatewayV2::"+r.typ].Update(d.ctx, c); err != nil {
+		if _, err := d.named(r.typ).Update(d.ctx, c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -309,7 +316,7 @@ func TestResourcesByParts(t *testing.T) {
 			t.Errorf("%s has the attributes %v", r.logicalID, r.Attributes)
 		}
 		for name, v := range r.Attributes {
-			if !d.types["AWS::ApiGatewayV2::"+r.typ].HasAttribute(name) || v != r.PhysicalID {
+			if !d.named(r.typ).HasAttribute(name) || v != r.PhysicalID {
 				t.Errorf("%s: %s is %v", r.logicalID, name, v)
 			}
 		}
@@ -433,7 +440,7 @@ func TestResourceProperties(t *testing.T) {
 	check := func(typ string, properties map[string]any) string {
 		t.Helper()
 		var texts []string
-		for _, p := range d.types["AWS::ApiGatewayV2::"+typ].Check(properties) {
+		for _, p := range d.named(typ).Check(properties) {
 			texts = append(texts, (&resource.PropertyError{Problem: p}).Error())
 		}
 		return strings.Join(texts, "; ")
@@ -471,7 +478,7 @@ func TestResourceProperties(t *testing.T) {
 		"Deployment": {"ApiId"}, "DomainName": {"DomainName"}, "ApiMapping": {"DomainName"},
 	} {
 		for _, name := range []string{"ApiId", "StageName", "ProtocolType", "DomainName", "Body", "Tags"} {
-			if got := d.types["AWS::ApiGatewayV2::"+typ].Replaces(name); got != slices.Contains(names, name) {
+			if got := d.named(typ).Replaces(name); got != slices.Contains(names, name) {
 				t.Errorf("a change of %s %s: replaces is %t", typ, name, got)
 			}
 		}

@@ -89,8 +89,15 @@ func checkModels(models map[string]string) error {
 	return nil
 }
 
-// check judges a method by itself and with the integration that it has.
+// check judges a method with the integration that it has.
 func (m *restMethod) check(a *restAPI) error {
+	if err := m.checkAlone(a); err != nil || m.Integration == nil {
+		return err
+	}
+	return m.Integration.check(m)
+}
+
+func (m *restMethod) checkAlone(a *restAPI) error {
 	if !methods[m.Method] {
 		return badRequest("Invalid HttpMethod specified. Valid options are GET,PUT,POST,DELETE,PATCH,OPTIONS,HEAD,ANY")
 	}
@@ -115,13 +122,7 @@ func (m *restMethod) check(a *restAPI) error {
 		}
 		names[found[2]] = true
 	}
-	if err := checkModels(m.Models); err != nil {
-		return err
-	}
-	if m.Integration == nil {
-		return nil
-	}
-	return m.Integration.check(m)
+	return checkModels(m.Models)
 }
 
 // GetMethod reads one method with its responses and its integration.

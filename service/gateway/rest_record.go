@@ -36,7 +36,6 @@ type restAPI struct {
 	Policy                 json.RawMessage `json:",omitempty"` // resource policy with whole ARNs
 	Created                time.Time
 	Tags                   map[string]string `json:",omitempty"`
-	Imported               []string          `json:",omitempty"` // keys of those Tags that the last import's document gave
 	Resources              []restResource    // the root first
 	Authorizers            []restAuthorizer  `json:",omitempty"`
 	Stages                 []restStage       `json:",omitempty"`
