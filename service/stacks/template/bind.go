@@ -75,7 +75,7 @@ func (b *Bound) prune() error {
 		p := *r
 		path := []string{"Resources", id}
 		for _, name := range sorted(r.policies) {
-			v, err := b.evaluator(nil, nil).value(r.policies[name], append(path, name))
+			v, err := b.static().value(r.policies[name], append(path, name))
 			if err != nil {
 				return err
 			}
@@ -167,7 +167,7 @@ func (b *Bound) pruneValue(v any, path []string) (any, error) {
 
 // name computes the name in a Ref that is given by a function.
 func (b *Bound) name(arg any, path []string) (string, error) {
-	v, err := b.evaluator(nil, nil).value(arg, path)
+	v, err := b.static().value(arg, path)
 	if err != nil {
 		return "", err
 	}
