@@ -272,7 +272,7 @@ func (f *Folder) architecture(a *artifact, arguments map[string]string) (string,
 	case "arm64":
 		return "arm64", nil
 	}
-	return "", fmt.Errorf("Architectures of %s is %q: it must be x86_64 or arm64, or a Ref to a parameter with such a value", a.users[0], name)
+	return "", fmt.Errorf("the Architectures of %s are %q: they must be x86_64 or arm64, or a Ref to a parameter with such a value", a.users[0], name)
 }
 
 // Line is where a logical id stands in the template; 0 if it does not: a

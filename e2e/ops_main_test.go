@@ -50,7 +50,7 @@ func wholePackage() bool {
 func listed() []string {
 	var all []string
 	for _, s := range []api.Service{
-		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
+		api.ACMPCA(nil), api.ACM(nil), api.S3(nil), api.Route53(nil), api.APIGatewayV2(nil), api.APIGateway(nil), api.Lambda(nil), api.STS(nil), api.IAM(nil), api.CloudFormation(nil),
 		api.SecretsManager(nil), api.SSM(nil), api.Logs(nil),
 	} {
 		for _, o := range s.Operations {
@@ -65,7 +65,6 @@ func listed() []string {
 var refusedOnly = map[string]string{
 	"cloudformation ContinueUpdateRollback": "ValidationError", // of a rollback that did not fail; service/stacks has one that did
 	"s3 GetBucketCors":                      "NoSuchCORSConfiguration",
-	"s3 GetBucketLifecycleConfiguration":    "NoSuchLifecycleConfiguration",
 	"s3 GetBucketReplication":               "ReplicationConfigurationNotFoundError",
 	"s3 GetBucketWebsite":                   "NoSuchWebsiteConfiguration",
 	"s3 GetObjectLockConfiguration":         "ObjectLockConfigurationNotFoundError",

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -50,6 +51,7 @@ type system struct {
 	acm     *acm.Client
 	pca     *acmpca.Client
 	gateway *apigatewayv2.Client
+	rest    *apigateway.Client
 	iam     *iam.Client
 	lambda  *lambda.Client
 	logs    *cloudwatchlogs.Client
@@ -92,7 +94,7 @@ func (s *system) run() {
 		}
 	})
 	config := s.aws(n.Credentials().AccessKeyID, n.Credentials().SecretAccessKey)
-	s.acm, s.pca, s.gateway = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config)
+	s.acm, s.pca, s.gateway, s.rest = acm.NewFromConfig(config), acmpca.NewFromConfig(config), apigatewayv2.NewFromConfig(config), apigateway.NewFromConfig(config)
 	s.iam, s.lambda, s.route53, s.sts = iam.NewFromConfig(config), lambda.NewFromConfig(config), route53.NewFromConfig(config), sts.NewFromConfig(config)
 	s.logs, s.secrets, s.ssm = cloudwatchlogs.NewFromConfig(config), secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config)
 	s.s3 = s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })

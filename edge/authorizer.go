@@ -9,6 +9,7 @@ import (
 	"hash"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"countersign/edge/snapshot"
@@ -20,6 +21,7 @@ type guard struct {
 	headers []string          // canonical names, for the sources that are headers
 	cache   [sha256.Size]byte // what its remembered answers are filed under
 	issuer  *issuer           // of a JWTAuthorizer
+	pattern *regexp.Regexp    // of a TokenAuthorizer; nil: any token
 }
 
 type guardKey struct {
@@ -41,9 +43,22 @@ func (e *Edge) compileGuard(v *view, api *snapshot.API, stage *snapshot.Stage, a
 		}
 	}
 	switch a.Type {
-	case snapshot.RequestAuthorizer:
-		if a.Function == "" || a.Payload != "1.0" && a.Payload != "2.0" {
+	case snapshot.RequestAuthorizer, snapshot.TokenAuthorizer:
+		known := a.Payload == "1.0" || a.Payload == "2.0"
+		if api.REST {
+			known = a.Payload == ""
+		}
+		if a.Function == "" || !known {
 			return fmt.Errorf("no function, or the unknown payload format %q", a.Payload)
+		}
+		if a.Type == snapshot.TokenAuthorizer && (!api.REST || len(a.Sources) != 1) {
+			return errors.New("it does not say where tokens are")
+		}
+		if a.Pattern != "" {
+			var err error
+			if g.pattern, err = regexp.Compile(a.Pattern); err != nil {
+				return err
+			}
 		}
 		// An answer lasts as long as nothing changes that it may depend on.
 		what, err := json.Marshal(a)
@@ -119,6 +134,13 @@ func (g *grant) v1() any {
 
 // authorize lets the caller in, or says how it is refused.
 func (x *exchange) authorize() *answer {
+	otherwise := Silent
+	if x.stage.Policy != nil {
+		var refused *answer
+		if otherwise, refused = x.resourcePolicy(); refused != nil || x.route.Authorizer == nil {
+			return refused
+		}
+	}
 	g := x.view.guards[guardKey{x.stage, x.route.Authorizer}]
 	switch {
 	case g == nil:
@@ -127,7 +149,7 @@ func (x *exchange) authorize() *answer {
 	case g.Type == snapshot.JWTAuthorizer:
 		return x.authorizeToken(g)
 	}
-	return x.authorizeRequest(g)
+	return x.authorizeRequest(g, otherwise)
 }
 
 // identity reads the identity sources of a request: the values of each joined
@@ -140,7 +162,7 @@ func (x *exchange) identity(g *guard, h hash.Hash) (values []string, ok bool) {
 		h.Write(size[:])
 	}
 	for i := range g.Sources {
-		all := x.sourceValues(g, i)
+		all := x.sourceValues(g.Sources[i], g.headers[i])
 		joined := strings.Join(all, ",")
 		if joined == "" {
 			return nil, false
@@ -155,15 +177,15 @@ func (x *exchange) identity(g *guard, h hash.Hash) (values []string, ok bool) {
 	return values, true
 }
 
-func (x *exchange) sourceValues(g *guard, i int) []string {
-	source := g.Sources[i]
+// sourceValues reads a part of the request; header is the canonical name of one that is a header.
+func (x *exchange) sourceValues(source snapshot.Source, header string) []string {
 	value := ""
 	switch source.From {
 	case snapshot.FromHeader:
-		if g.headers[i] == "Host" { // net/http keeps it elsewhere
+		if header == "Host" { // net/http keeps it elsewhere
 			return []string{x.r.Host}
 		}
-		return x.r.Header[g.headers[i]]
+		return x.r.Header[header]
 	case snapshot.FromQuery:
 		var all []string
 		for _, q := range x.query() {
@@ -219,6 +241,9 @@ func (x *exchange) contextVariable(name string) string {
 	case "identity.userAgent":
 		return x.r.Header.Get("User-Agent")
 	case "path":
+		if x.api.REST {
+			return x.contextPath()
+		}
 		return x.stageURL
 	case "protocol":
 		return eventProtocol
@@ -227,7 +252,7 @@ func (x *exchange) contextVariable(name string) string {
 	case "stage":
 		return x.stage.Name
 	}
-	return ""
+	return x.restVariable(name)
 }
 
 // requestARN is what a request is called in policies: the stage, the method
@@ -253,5 +278,5 @@ func (x *exchange) requestARN() string {
 		}
 		path = strings.Join(segments, "/")
 	}
-	return "arn:aws:execute-api:" + x.api.Region + ":" + x.api.Account + ":" + x.api.ID + "/" + x.stage.Name + "/" + x.r.Method + path
+	return x.executeARN() + "/" + x.stage.Name + "/" + x.r.Method + path
 }

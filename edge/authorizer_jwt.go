@@ -15,7 +15,7 @@ import (
 
 // authorizeToken lets in who has a token of the issuer (api-gateway.md §13).
 func (x *exchange) authorizeToken(g *guard) *answer {
-	values := x.sourceValues(g, 0)
+	values := x.sourceValues(g.Sources[0], g.headers[0])
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
 		refused := answerUnauthorized
 		refused.challenge = "Bearer"

@@ -116,7 +116,7 @@ func TestTokens(t *testing.T) {
 	fn := &lambda{answer: `{"statusCode":200,"body":"in"}`}
 	w := newWorld(t, func(c *Config) { c.Invoker, c.Fetcher = fn, published })
 	a := &snapshot.Authorizer{ID: "jwt", Type: snapshot.JWTAuthorizer, Sources: header("authorization"), Issuer: issuerURL, Audience: []string{"app", "app2"}}
-	query := &snapshot.Authorizer{ID: "query", Type: snapshot.JWTAuthorizer, Sources: []snapshot.IdentitySource{{From: snapshot.FromQuery, Name: "t"}}, Issuer: issuerURL, Audience: []string{"app"}}
+	query := &snapshot.Authorizer{ID: "query", Type: snapshot.JWTAuthorizer, Sources: []snapshot.Source{{From: snapshot.FromQuery, Name: "t"}}, Issuer: issuerURL, Audience: []string{"app"}}
 	w.publish(snapshotOf(w.domain("a.example.com", nil, guarded(route("GET /any", toLambda("2.0")), a), guarded(route("GET /scoped", toLambda("2.0")), a, "read", "write"),
 		guarded(route("GET /query", toLambda("1.0")), query), route("GET /open", toLambda("2.0")))))
 	conn := w.dial(w.config("a.example.com", nil))

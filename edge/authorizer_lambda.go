@@ -19,7 +19,7 @@ const (
 	longestRequestARN = 1600 // bytes; beyond it a request is answered 414
 )
 
-// A verdict is what a REQUEST authorizer has answered.
+// A verdict is what a Lambda authorizer has answered.
 type verdict struct {
 	grant
 	policy  Policy // nil: allowed decides
@@ -28,8 +28,9 @@ type verdict struct {
 	until   time.Time
 }
 
-// authorizeRequest asks a Lambda function, or remembers what it has answered.
-func (x *exchange) authorizeRequest(g *guard) *answer {
+// authorizeRequest asks a Lambda function, or remembers what it has answered. What that says nothing about
+// is allowed if otherwise is Allow.
+func (x *exchange) authorizeRequest(g *guard, otherwise Effect) *answer {
 	arn := x.requestARN()
 	if len(arn) > longestRequestARN {
 		return &answerARNTooLong
@@ -37,7 +38,7 @@ func (x *exchange) authorizeRequest(g *guard) *answer {
 	h := sha256.New()
 	h.Write(g.cache[:])
 	identity, ok := x.identity(g, h)
-	if !ok {
+	if !ok || g.pattern != nil && !g.pattern.MatchString(identity[0]) {
 		return &answerUnauthorized
 	}
 	var key [sha256.Size]byte
@@ -48,29 +49,41 @@ func (x *exchange) authorizeRequest(g *guard) *answer {
 	}
 	if v == nil {
 		var err error
-		if v, err = x.ask(g, arn, identity); err != nil {
+		switch v, err = x.ask(g, arn, identity); {
+		case errors.Is(err, errUnauthorized):
+			return &answerUnauthorized
+		case err != nil:
 			x.fault("authorizer "+g.ID+" failed", err)
-			return &answerInternal
+			return &answerNoAuthorizer
 		}
 		if g.TTL > 0 {
 			v.until = x.now.Add(g.TTL)
 			x.edge.answers.remember(key, v, x.now)
 		}
 	}
-	if !x.permitted(v, arn) {
+	effect := Silent
+	switch {
+	case v.policy != nil: // it may have been given for another route of the API
+		effect = x.evaluate(v.policy, arn)
+	case v.allowed:
+		effect = Allow
+	}
+	if effect == Silent {
+		effect = otherwise
+	}
+	switch effect {
+	case Deny:
+		return &answerDeniedOutright
+	case Silent:
 		return &answerDenied
 	}
 	x.granted = &v.grant
 	return nil
 }
 
-// permitted applies an answer to this request; a policy may have been given
-// for another route of the API.
-func (x *exchange) permitted(v *verdict, arn string) bool {
-	if v.policy == nil {
-		return v.allowed
-	}
-	return v.policy.Permits("execute-api:Invoke", arn, map[string][]string{
+// evaluate asks a policy about this request.
+func (x *exchange) evaluate(p Policy, arn string) Effect {
+	return p.Evaluate("execute-api:Invoke", arn, map[string][]string{
 		"aws:sourceip":        {x.sourceIP()},
 		"aws:securetransport": {"true"},
 		"aws:useragent":       {x.r.Header.Get("User-Agent")},
@@ -78,6 +91,9 @@ func (x *exchange) permitted(v *verdict, arn string) bool {
 		"aws:epochtime":       {strconv.FormatInt(x.now.Unix(), 10)},
 	})
 }
+
+// errUnauthorized is how a function of a REST API's authorizer has said that it does not know the caller.
+var errUnauthorized = errors.New("unauthorized")
 
 // ask invokes the function of an authorizer.
 func (x *exchange) ask(g *guard, arn string, identity []string) (*verdict, error) {
@@ -92,7 +108,7 @@ func (x *exchange) ask(g *guard, arn string, identity []string) (*verdict, error
 	defer cancel()
 	payload, functionError, err := x.edge.cfg.Invoker.Invoke(ctx, Invocation{
 		FunctionARN: g.Function,
-		SourceARN:   "arn:aws:execute-api:" + x.api.Region + ":" + x.api.Account + ":" + x.api.ID + "/authorizers/" + g.ID,
+		SourceARN:   x.executeARN() + "/authorizers/" + g.ID,
 		Account:     x.api.Account,
 		Payload:     event,
 	})
@@ -101,10 +117,15 @@ func (x *exchange) ask(g *guard, arn string, identity []string) (*verdict, error
 		abandon()
 	case err != nil:
 		return nil, err
+	case functionError != "" && x.api.REST && saysUnauthorized(payload):
+		return nil, errUnauthorized
 	case functionError != "":
 		return nil, fmt.Errorf("the function failed: %s", functionError)
 	}
 	v, err := readVerdict(payload, g.Simple, x.edge.cfg.ParsePolicy)
+	if err == nil && x.api.REST {
+		v.lambda, err = flatContext(v.lambda)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("its answer: %w", err)
 	}
@@ -190,6 +211,9 @@ type authorizerV1Event struct {
 
 // authorizerEvent makes the event. The body of the request is no part of it.
 func (x *exchange) authorizerEvent(g *guard, arn string, identity []string) ([]byte, error) {
+	if x.api.REST {
+		return x.authorizerEventREST(g, arn, identity)
+	}
 	if g.Payload == "2.0" {
 		return marshalEvent(authorizerV2Event{
 			Version:        "2.0",

@@ -41,10 +41,10 @@ func (l *lambda) count() int {
 }
 
 // parsedPolicy adapts package policy as the node does.
-type parsedPolicy struct{ *policy.Document }
+type parsedPolicy struct{ document *policy.Document }
 
-func (p parsedPolicy) Permits(action, resource string, keys map[string][]string) bool {
-	return p.Evaluate(policy.Request{Action: action, Resource: resource, Keys: keys}).Decision == policy.Allow
+func (p parsedPolicy) Evaluate(action, resource string, keys map[string][]string) Effect {
+	return map[policy.Decision]Effect{policy.Allow: Allow, policy.Deny: Deny}[p.document.Evaluate(policy.Request{Action: action, Resource: resource, Keys: keys}).Decision]
 }
 
 func parsePolicy(document []byte) (Policy, error) {
@@ -52,15 +52,20 @@ func parsePolicy(document []byte) (Policy, error) {
 	return parsedPolicy{d}, err
 }
 
-func header(names ...string) []snapshot.IdentitySource {
-	var all []snapshot.IdentitySource
+func parseResourcePolicy(document []byte) (Policy, error) {
+	d, err := policy.Parse(document, policy.Resource)
+	return parsedPolicy{d}, err
+}
+
+func header(names ...string) []snapshot.Source {
+	var all []snapshot.Source
 	for _, n := range names {
-		all = append(all, snapshot.IdentitySource{From: snapshot.FromHeader, Name: n})
+		all = append(all, snapshot.Source{From: snapshot.FromHeader, Name: n})
 	}
 	return all
 }
 
-func request(format string, simple bool, ttl time.Duration, sources ...snapshot.IdentitySource) *snapshot.Authorizer {
+func request(format string, simple bool, ttl time.Duration, sources ...snapshot.Source) *snapshot.Authorizer {
 	return &snapshot.Authorizer{ID: "auth12", Type: snapshot.RequestAuthorizer, Function: authorizerARN, Payload: format, Simple: simple, TTL: ttl, Sources: sources}
 }
 
@@ -92,8 +97,8 @@ func TestAuthorizerEvents(t *testing.T) {
 			leaf := issue(t, anchor, ecKey(t), "My Client", asClient, func(c *goCertificate) { c.SerialNumber = big.NewInt(77) })
 			d := w.domain("api.example.com", store(anchor))
 			api := w.api("api1234567")
-			a := request(format, false, 0, header("authorization")[0], snapshot.IdentitySource{From: snapshot.FromQuery, Name: "q"},
-				snapshot.IdentitySource{From: snapshot.FromStageVariable, Name: "color"}, snapshot.IdentitySource{From: snapshot.FromContext, Name: "identity.clientCert.subjectDN"})
+			a := request(format, false, 0, header("authorization")[0], snapshot.Source{From: snapshot.FromQuery, Name: "q"},
+				snapshot.Source{From: snapshot.FromStageVariable, Name: "color"}, snapshot.Source{From: snapshot.FromContext, Name: "identity.clientCert.subjectDN"})
 			api.Stages["prod"] = &snapshot.Stage{Name: "prod", Variables: map[string]string{"color": "blue"},
 				Routes: []*snapshot.Route{guarded(route("POST /pets/{id}", toLambda(format)), a)}}
 			d.Mappings = []snapshot.Mapping{{Segments: []string{"shop"}, API: api, Stage: api.Stages["prod"]}}
@@ -249,7 +254,7 @@ func TestAuthorizerCache(t *testing.T) {
 	t.Parallel()
 	fn := newLambdas(`{"isAuthorized":true,"context":{"n":1}}`)
 	w := guardedWorld(t, fn)
-	perRoute := request("2.0", true, time.Minute, append(header("x-key"), snapshot.IdentitySource{From: snapshot.FromContext, Name: "routeKey"})...)
+	perRoute := request("2.0", true, time.Minute, append(header("x-key"), snapshot.Source{From: snapshot.FromContext, Name: "routeKey"})...)
 	perRoute.ID = "route1"
 	policies := request("1.0", false, time.Minute, header("x-key")...)
 	policies.ID = "policy"
@@ -383,9 +388,9 @@ func TestContextVariables(t *testing.T) {
 	fn := newLambdas(`{"isAuthorized":true}`)
 	w := guardedWorld(t, fn)
 	anchor := root(t, "Client Root")
-	var sources []snapshot.IdentitySource
+	var sources []snapshot.Source
 	for _, name := range snapshot.ContextVariables() {
-		sources = append(sources, snapshot.IdentitySource{From: snapshot.FromContext, Name: name})
+		sources = append(sources, snapshot.Source{From: snapshot.FromContext, Name: name})
 	}
 	w.publish(snapshotOf(w.domain("a.example.com", store(anchor), guarded(route("GET /x", toLambda("2.0")), request("2.0", true, 0, sources...)))))
 	conn := w.dial(w.config("a.example.com", anchor.client(t, "client").tls()))

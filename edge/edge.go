@@ -51,13 +51,23 @@ type Invocation struct {
 	Payload     []byte // the event
 }
 
-// A Policy is what a REQUEST authorizer has answered, read once and asked for
-// every request that it covers. It is safe for concurrent use.
+// A Policy is what a Lambda authorizer has answered, or the resource policy of a REST API, read
+// once and asked for every request that it covers. It is safe for concurrent use.
 type Policy interface {
-	// Permits reports whether the policy allows the action on the resource (an
-	// ARN) and nothing in it denies it. Keys are condition keys in lower case.
-	Permits(action, resource string, keys map[string][]string) bool
+	// Evaluate says what the policy makes of the action on the resource (an
+	// ARN). Keys are condition keys in lower case.
+	Evaluate(action, resource string, keys map[string][]string) Effect
 }
+
+// An Effect is what a policy says of a request.
+type Effect int
+
+// Effects. A policy in which nothing is about the request does not allow it.
+const (
+	Silent Effect = iota
+	Allow
+	Deny
+)
 
 // A PolicyParser reads a policy document. An error means that it is malformed.
 type PolicyParser func(document []byte) (Policy, error)
@@ -130,6 +140,10 @@ type Config struct {
 
 	Invoker     Invoker      // nil: AWS_PROXY integrations and REQUEST authorizers answer 500
 	ParsePolicy PolicyParser // nil: authorizers that answer with a policy answer 500
+
+	// ParseResourcePolicy reads resource policies, which are about everybody who calls; nil: APIs with one are not served.
+	ParseResourcePolicy PolicyParser
+
 	Fetcher     Fetcher      // nil: JWT authorizers let nobody in
 	Revocations *Revocations // nil: an empty one is made
 	Logger      *slog.Logger // nil: nothing is logged

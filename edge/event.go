@@ -183,7 +183,7 @@ func (x *exchange) queryV2() map[string]string {
 }
 
 type eventV1 struct {
-	Version           string              `json:"version"`
+	Version           string              `json:"version,omitempty"` // REST APIs give none
 	Resource          string              `json:"resource"`
 	Path              string              `json:"path"`
 	HTTPMethod        string              `json:"httpMethod"`
@@ -202,11 +202,13 @@ type contextV1 struct {
 	AccountID         string     `json:"accountId"`
 	APIID             string     `json:"apiId"`
 	Authorizer        any        `json:"authorizer,omitempty"`
+	DeploymentID      string     `json:"deploymentId,omitempty"` // of a REST API
 	DomainName        string     `json:"domainName"`
 	DomainPrefix      string     `json:"domainPrefix"`
 	ExtendedRequestID string     `json:"extendedRequestId"`
 	HTTPMethod        string     `json:"httpMethod"`
 	Identity          identityV1 `json:"identity"`
+	OperationName     string     `json:"operationName,omitempty"` // of a REST API
 	Path              string     `json:"path"`
 	Protocol          string     `json:"protocol"`
 	RequestID         string     `json:"requestId"`
@@ -259,18 +261,24 @@ func (x *exchange) eventV1() ([]byte, error) {
 		Body:              body,
 		IsBase64Encoded:   encoded,
 	}
-	x.eachHeader(func(name string, values []string) {
-		e.Headers[name] = values[len(values)-1]
-		e.MultiValueHeaders[name] = values
-	})
-	for _, q := range x.query() {
+	x.eachHeader(e.setHeader)
+	e.setQuery(x.query())
+	return marshalEvent(e)
+}
+
+func (e *eventV1) setHeader(name string, values []string) {
+	e.Headers[name] = values[len(values)-1]
+	e.MultiValueHeaders[name] = values
+}
+
+func (e *eventV1) setQuery(query []param) {
+	for _, q := range query {
 		if e.Query == nil {
 			e.Query, e.MultiValueQuery = map[string]string{}, map[string][]string{}
 		}
 		e.Query[q.name] = q.value
 		e.MultiValueQuery[q.name] = append(e.MultiValueQuery[q.name], q.value)
 	}
-	return marshalEvent(e)
 }
 
 func (x *exchange) contextV1() contextV1 {
@@ -298,6 +306,14 @@ func (x *exchange) contextV1() contextV1 {
 	}
 }
 
+// trace is the request's X-Amzn-Trace-Id, the same wherever it is told.
+func (x *exchange) trace() string {
+	if x.traced == "" {
+		x.traced = x.edge.ids.trace(x.now)
+	}
+	return x.traced
+}
+
 // eachHeader visits the headers of an event in their canonical form: what the
 // client sent, without what concerns the connection, and what the gateway adds.
 func (x *exchange) eachHeader(visit func(name string, values []string)) {
@@ -311,9 +327,11 @@ func (x *exchange) eachHeader(visit func(name string, values []string)) {
 	if x.body == nil { // an authorizer is asked before the body is read
 		length = max(0, x.r.ContentLength)
 	}
-	visit("Content-Length", []string{strconv.FormatInt(length, 10)})
+	if !x.api.REST {
+		visit("Content-Length", []string{strconv.FormatInt(length, 10)})
+	}
 	visit("Host", []string{x.r.Host})
-	visit("X-Amzn-Trace-Id", []string{x.edge.ids.trace(x.now)})
+	visit("X-Amzn-Trace-Id", []string{x.trace()})
 	visit("X-Forwarded-For", []string{x.sourceIP()})
 	visit("X-Forwarded-Port", []string{x.conn.localPort()})
 	visit("X-Forwarded-Proto", []string{"https"})

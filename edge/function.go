@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"countersign/arn"
 )
 
 // largestEvent is what Lambda takes as the payload of a synchronous call.
@@ -21,9 +23,12 @@ func (x *exchange) invoke() *answer {
 	}
 	var event []byte
 	var err error
-	if in.Payload == "1.0" {
+	switch {
+	case x.api.REST:
+		event, err = x.eventREST()
+	case in.Payload == "1.0":
 		event, err = x.eventV1()
-	} else {
+	default:
 		event, err = x.eventV2()
 	}
 	if err != nil {
@@ -46,21 +51,27 @@ func (x *exchange) invoke() *answer {
 		abandon()
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		x.fault("function timed out", err)
-		return &answerNotAvailable
+		return &answerTimedOut
 	case err != nil:
 		x.fault("invoke function", err)
 		return &answerInternal
 	case functionError != "":
 		x.fault("function failed", errors.New(functionError))
-		return &answerInternal
+		return &answerBadResult
 	}
-	result, err := decodeResult(payload, in.Payload)
+	var result *result
+	if x.api.REST {
+		x.w.Header()["X-Amzn-Trace-Id"] = []string{x.trace()}
+		result, err = x.resultREST(payload)
+	} else {
+		result, err = decodeResult(payload, in.Payload)
+	}
 	if err == nil && len(result.body) > x.edge.cfg.Limits.BodyBytes {
 		err = errTooLarge
 	}
 	if err != nil {
 		x.fault("the function's result is no response", err)
-		return &answerInternal
+		return &answerBadResult
 	}
 	x.send(result)
 	return nil
@@ -70,7 +81,9 @@ func (x *exchange) invoke() *answer {
 func (x *exchange) send(r *result) {
 	h := x.w.Header()
 	for name, values := range r.header {
-		if !isHop(name) {
+		if x.api.REST {
+			remap(h, name, values)
+		} else if !isHop(name) {
 			x.copyHeader(h, name, values)
 		}
 	}
@@ -86,11 +99,16 @@ func (x *exchange) send(r *result) {
 // sourceARN is what a function's policy compares with AWS:SourceArn. The path
 // is that of the route, variables and all; $default stands for itself.
 func (x *exchange) sourceARN() string {
-	arn := "arn:aws:execute-api:" + x.api.Region + ":" + x.api.Account + ":" + x.api.ID + "/" + x.stage.Name + "/"
+	stage := x.executeARN() + "/" + x.stage.Name + "/"
 	if x.route.Key == defaultRoute {
-		return arn + defaultRoute
+		return stage + defaultRoute
 	}
-	return arn + x.r.Method + x.routePath()
+	return stage + x.r.Method + x.routePath()
+}
+
+// executeARN is the ARN of the API as it is called.
+func (x *exchange) executeARN() string {
+	return "arn:" + arn.Partition(x.api.Region) + ":execute-api:" + x.api.Region + ":" + x.api.Account + ":" + x.api.ID
 }
 
 // routePath is the path of the route key: "/pets/{id}" of "GET /pets/{id}".

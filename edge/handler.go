@@ -25,7 +25,9 @@ type exchange struct {
 	site    *site
 	client  *client // nil: no client certificate was asked for
 	now     time.Time
-	id      string         // apigw-requestid
+	id      string         // apigw-requestid, or x-amzn-RequestId
+	more    string         // of a REST API: x-amz-apigw-id, the extended request id
+	traced  string         // X-Amzn-Trace-Id, once it was asked for
 	host    string         // normal form
 	body    []byte         // whole; of a pooled buffer
 	granted *grant         // nil: the route has no authorizer
@@ -45,22 +47,22 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if refused := x.enter(); refused != nil {
-		refused.write(w)
+		x.refuse(refused)
 		return
 	}
 	if refused := x.find(); refused != nil {
-		refused.write(w)
+		x.refuse(refused)
 		return
 	}
 	if x.route.Throttle != nil {
 		if refused := x.throttle(); refused != nil {
-			refused.write(w)
+			x.refuse(refused)
 			return
 		}
 	}
-	if x.route.Authorizer != nil {
+	if x.route.Authorizer != nil || x.stage.Policy != nil {
 		if refused := x.authorize(); refused != nil {
-			refused.write(w)
+			x.refuse(refused)
 			return
 		}
 	}
@@ -68,18 +70,20 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer giveBack(buffer)
 	defer func() { x.counted.release() }()
 	if refused := x.readBody(buffer); refused != nil {
-		refused.write(w)
+		x.refuse(refused)
 		return
 	}
 	var failed *answer
 	switch x.route.Integration.Type {
 	case snapshot.HTTPProxy:
 		failed = x.proxy(x.view.proxies[x.route.Integration])
+	case snapshot.Mock:
+		failed = x.mock()
 	default: // checkRoute lets nothing else through
 		failed = x.invoke()
 	}
 	if failed != nil {
-		failed.write(w)
+		x.refuse(failed)
 	}
 }
 
@@ -123,20 +127,41 @@ func (x *exchange) find() *answer {
 			return &answerForbidden
 		}
 		x.api, x.stage, below = m.API, m.Stage, rest
+		if x.api.REST {
+			x.startREST()
+		}
 		if x.view.broken[x.api] {
 			x.edge.log.Warn("the API cannot be served", "request", x.id, "api", x.api.ID)
 			return &answerInternal
 		}
+		if x.stage == nil { // the caller names it
+			if x.stage, below = stageFor(x.api, rest); x.stage == nil {
+				return &answerForbidden
+			}
+		}
 	} else {
 		x.api, x.apiHost = x.view.endpoints[x.host], true
-		switch {
-		case x.api == nil:
+		if x.api == nil {
 			return &answerForbidden
-		case x.api.DisableDefaultEndpoint:
-			return &answerNotFound
+		}
+		unknown := &answerNotFound
+		if x.api.REST {
+			x.startREST()
+			unknown = &answerForbidden
+		}
+		if x.api.DisableDefaultEndpoint {
+			return unknown
 		}
 		if x.stage, below = stageFor(x.api, path); x.stage == nil {
-			return &answerNotFound
+			return unknown
+		}
+	}
+	x.below = below
+	unknown := &answerNotFound
+	if x.api.REST { // where a slash at the end makes no difference
+		unknown = &restNoMethod
+		if below = strings.TrimRight(below, "/"); below == "" {
+			below = "/"
 		}
 	}
 	x.stageURL = below
@@ -147,7 +172,7 @@ func (x *exchange) find() *answer {
 		return &answerPreflight
 	}
 	if x.route, x.params = routeFor(x.stage.Routes, x.r.Method, below); x.route == nil {
-		return &answerNotFound
+		return unknown
 	}
 	in := x.route.Integration
 	if x.route.Unavailable != "" || in == nil || in.Type == snapshot.HTTPProxy && x.view.proxies[in] == nil {

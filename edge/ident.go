@@ -51,6 +51,21 @@ func (s *idSource) request() string {
 	return string(text[:])
 }
 
+// uuid makes an id as REST APIs have them (RFC 9562, 5.4).
+func (s *idSource) uuid() string {
+	var b [16]byte
+	s.fill(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var text [36]byte
+	hex.Encode(text[:8], b[:4])
+	hex.Encode(text[9:13], b[4:6])
+	hex.Encode(text[14:18], b[6:8])
+	hex.Encode(text[19:23], b[8:10])
+	hex.Encode(text[24:], b[10:])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
 // decision makes an id in the form of load balancers' connection traces.
 func (s *idSource) decision() string {
 	var b [16]byte

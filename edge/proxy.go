@@ -20,6 +20,11 @@ type proxy struct {
 	path     []piece
 	query    []piece
 	timeout  time.Duration
+
+	// Of a REST API.
+	values  map[string]snapshot.Parameter // what stands for the variables of the URI
+	headers []snapshot.Parameter          // set in the request, by canonical name
+	queries []snapshot.Parameter
 }
 
 // A piece of a URI is literal text or a path variable.
@@ -64,6 +69,9 @@ func (e *Edge) compileProxy(v *view, in *snapshot.Integration) (*proxy, error) {
 			return nil, fmt.Errorf("method %q is not a token", in.Method)
 		}
 		p.method = in.Method
+	}
+	if err := p.addParameters(in.Parameters); err != nil {
+		return nil, err
 	}
 	p.upstream = e.upstreams.get(key)
 	v.upstreams[key] = p.upstream
@@ -121,10 +129,13 @@ func (x *exchange) proxy(p *proxy) *answer {
 			abandon()
 		}
 		x.fault("backend call failed", err)
-		if errors.Is(err, errTooLarge) {
+		switch {
+		case errors.Is(err, errTooLarge):
 			return &answerInternal
+		case errors.Is(err, errTimeout):
+			return &answerTimedOut
 		}
-		return &answerNotAvailable
+		return &answerUnreachable
 	}
 	x.copyResponse(response, call)
 	return nil
@@ -138,7 +149,7 @@ func (x *exchange) requestHead(b []byte, method string, p *proxy) ([]byte, *answ
 	for _, part := range p.path {
 		b = append(b, part.text...)
 		if part.param != "" {
-			b = appendEscaped(b, x.param(part.param), false)
+			b = appendEscaped(b, x.uriValue(p, part.param, false), false)
 		}
 	}
 	if x.route.Key == defaultRoute {
@@ -161,31 +172,35 @@ func (x *exchange) requestHead(b []byte, method string, p *proxy) ([]byte, *answ
 		for _, part := range p.query {
 			b = append(b, part.text...)
 			if part.param != "" {
-				b = appendEscaped(b, x.param(part.param), true)
+				b = appendEscaped(b, x.uriValue(p, part.param, true), true)
 			}
 		}
 	}
-	if x.r.URL.RawQuery != "" {
+	if query := x.passedQuery(p); query != "" {
 		b = append(b, separator)
-		b = appendEscaped(b, x.r.URL.RawQuery, false)
+		b = appendEscaped(b, query, false)
 	}
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, p.host...)
 	b = append(b, "\r\n"...)
 	connection := x.r.Header["Connection"]
 	for name, values := range x.r.Header {
-		if isHop(name) || len(connection) > 0 && named(connection, name) {
+		if isHop(name) || len(connection) > 0 && named(connection, name) || x.api.REST && p.replaces(name) {
 			continue
 		}
 		for _, value := range values {
 			b = appendHeader(b, name, value)
 		}
 	}
-	b = append(b, "Via: HTTP/1.1 AmazonAPIGateway\r\nForwarded: for="...)
-	b = appendNode(b, x.sourceIP())
-	b = append(b, ";host="...)
-	b = appendForwardedHost(b, x.r.Host)
-	b = append(b, ";proto=https\r\n"...)
+	if x.api.REST {
+		b = x.appendHeadersREST(b, p)
+	} else {
+		b = append(b, "Via: HTTP/1.1 AmazonAPIGateway\r\nForwarded: for="...)
+		b = appendNode(b, x.sourceIP())
+		b = append(b, ";host="...)
+		b = appendForwardedHost(b, x.r.Host)
+		b = append(b, ";proto=https\r\n"...)
+	}
 	if len(x.body) > 0 || method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions && method != http.MethodDelete {
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(x.body)), 10)
@@ -233,6 +248,10 @@ func (x *exchange) copyResponse(r *http.Response, call *upstreamCall) {
 	h := x.w.Header()
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
+		if x.api.REST {
+			remap(h, name, values)
+			continue
+		}
 		if isHop(name) || len(connection) > 0 && named(connection, name) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,8 @@ func decodeResult(payload []byte, format string) (*result, error) {
 	}
 	var members map[string]json.RawMessage
 	if payload[0] == '{' {
-		if err := json.Unmarshal(payload, &members); err != nil {
+		var err error
+		if members, err = readMembers(payload); err != nil {
 			return nil, err
 		}
 	}
@@ -54,10 +56,8 @@ func decodeResult(payload []byte, format string) (*result, error) {
 		encoded bool
 	)
 	read := func(name string, into any) {
-		if raw := members[name]; err == nil && !absent(raw) {
-			if err = json.Unmarshal(raw, into); err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
-			}
+		if err == nil {
+			err = readMember(members, name, into)
 		}
 	}
 	read("headers", &headers)
@@ -71,20 +71,8 @@ func decodeResult(payload []byte, format string) (*result, error) {
 		return nil, err
 	}
 	r := &result{status: status, header: http.Header{}}
-	for name, values := range multi {
-		for _, v := range values {
-			if err := r.addHeader(name, v); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for name, v := range headers {
-		if len(multi[name]) > 0 {
-			continue // multiValueHeaders wins for a name that is in both
-		}
-		if err := r.addHeader(name, v); err != nil {
-			return nil, err
-		}
+	if err := r.addHeaders(headers, multi, false); err != nil {
+		return nil, err
 	}
 	for _, cookie := range cookies {
 		if !httpguts.ValidHeaderFieldValue(cookie) {
@@ -99,6 +87,45 @@ func decodeResult(payload []byte, format string) (*result, error) {
 		r.header["Content-Type"] = []string{"text/plain;charset=UTF-8"}
 	}
 	return r, nil
+}
+
+// readMembers takes an object apart. Names have to fit to the letter, which structs do not demand.
+func readMembers(payload []byte) (members map[string]json.RawMessage, err error) {
+	if err = json.Unmarshal(payload, &members); err == nil && members == nil {
+		err = errors.New("it is null")
+	}
+	return members, err
+}
+
+// readMember reads a member that need not be there.
+func readMember(members map[string]json.RawMessage, name string, into any) error {
+	if raw := members[name]; !absent(raw) {
+		if err := json.Unmarshal(raw, into); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// addHeaders adds multiValueHeaders and then headers. A name that is in both has the values of the
+// former; with merge, those of the latter that are not there yet come after them.
+func (r *result) addHeaders(headers map[string]json.RawMessage, multi map[string][]json.RawMessage, merge bool) error {
+	for name, values := range multi {
+		for _, v := range values {
+			if err := r.addHeader(name, v); err != nil {
+				return err
+			}
+		}
+	}
+	for name, v := range headers {
+		if others := multi[name]; len(others) > 0 && (!merge || slices.ContainsFunc(others, func(o json.RawMessage) bool { return bytes.Equal(o, v) })) {
+			continue
+		}
+		if err := r.addHeader(name, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // absent tells members that are missing or null.

@@ -15,6 +15,7 @@ type target struct {
 	stage    *snapshot.Stage
 	route    *snapshot.Route
 	stageURL string  // path as the API sees it: below its mapping, with the name of the stage unless that is $default
+	below    string  // path below mapping and stage, as the client sent it
 	params   []param // of the route's path, still percent-encoded
 	apiHost  bool    // reached through the default endpoint
 }
@@ -24,12 +25,15 @@ type param struct{ name, value string }
 
 const defaultRoute = "$default"
 
-// checkRoute refuses routes that matching could not honour.
-func checkRoute(r *snapshot.Route, last bool) error {
+// checkRoute refuses routes that matching could not honour; rest: of a REST API.
+func checkRoute(r *snapshot.Route, last, rest bool) error {
 	if r == nil {
 		return errors.New("it is nil")
 	}
 	if r.Key == defaultRoute {
+		if rest {
+			return errors.New("a REST API has no $default")
+		}
 		if !last {
 			return errors.New("$default is not the last route")
 		}
@@ -47,10 +51,11 @@ func checkRoute(r *snapshot.Route, last bool) error {
 			}
 		}
 	}
-	if in := r.Integration; in != nil && r.Unavailable == "" && in.Type != snapshot.HTTPProxy && in.Type != snapshot.AWSProxy {
-		return fmt.Errorf("route %q: no integration type %q", r.Key, in.Type)
+	in := r.Integration
+	if in == nil || r.Unavailable != "" || in.Type == snapshot.HTTPProxy || in.Type == snapshot.AWSProxy || in.Type == snapshot.Mock && rest {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("route %q: no integration type %q", r.Key, in.Type)
 }
 
 // mappingFor finds the mapping that a path falls under and the path below it,

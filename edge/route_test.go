@@ -78,7 +78,7 @@ func TestRouteSelection(t *testing.T) {
 func TestTrailingSlash(t *testing.T) {
 	t.Parallel()
 	slash := &snapshot.Route{Key: "GET /pets/", Method: "GET", Segments: []snapshot.Segment{{Literal: "pets"}, {}}}
-	if err := checkRoute(slash, false); err != nil {
+	if err := checkRoute(slash, false, false); err != nil {
 		t.Fatal(err)
 	}
 	routes := []*snapshot.Route{slash, route("GET /pets", nil)}

@@ -25,7 +25,8 @@ type view struct {
 	proxies   map[*snapshot.Integration]*proxy
 	upstreams map[upstreamKey]*upstream
 	guards    map[guardKey]*guard
-	issuers   map[string]*issuer // by URL
+	policies  map[*snapshot.Stage]Policy // resource policies
+	issuers   map[string]*issuer         // by URL
 	throttles map[throttleKey]*throttle
 	throttled map[*snapshot.Route]*throttle
 	problems  []Problem
@@ -86,6 +87,7 @@ func (e *Edge) compile(s *snapshot.Snapshot, before *view) *view {
 		proxies:   map[*snapshot.Integration]*proxy{},
 		upstreams: map[upstreamKey]*upstream{},
 		guards:    map[guardKey]*guard{},
+		policies:  map[*snapshot.Stage]Policy{},
 		issuers:   map[string]*issuer{},
 		throttles: map[throttleKey]*throttle{},
 		throttled: map[*snapshot.Route]*throttle{},
@@ -157,13 +159,13 @@ func (e *Edge) compileDomain(v, before *view, name string, d *snapshot.Domain) e
 		s.tls.SessionTicketsDisabled = true
 	}
 	for i, m := range d.Mappings {
-		if m.API == nil || m.Stage == nil {
+		if m.API == nil || m.Stage == nil && !m.API.REST {
 			return fmt.Errorf("API mapping %d leads nowhere", i)
 		}
 		if len(m.Segments) == 0 && i != len(d.Mappings)-1 {
 			return fmt.Errorf("API mapping %d, for every path, is not the last one", i)
 		}
-		if e.serveAPI(v, m.API.ID, m.API) && m.API.Stages[m.Stage.Name] != m.Stage {
+		if e.serveAPI(v, m.API.ID, m.API) && m.Stage != nil && m.API.Stages[m.Stage.Name] != m.Stage {
 			if err := e.compileStage(v, m.API, m.Stage); err != nil {
 				return fmt.Errorf("API mapping %d: stage %s: %w", i, m.Stage.Name, err)
 			}
@@ -236,8 +238,18 @@ func (e *Edge) compileAPI(v *view, api *snapshot.API) error {
 }
 
 func (e *Edge) compileStage(v *view, api *snapshot.API, stage *snapshot.Stage) error {
+	if stage.Policy != nil {
+		if e.cfg.ParseResourcePolicy == nil {
+			return fmt.Errorf("its resource policy cannot be evaluated here")
+		}
+		policy, err := e.cfg.ParseResourcePolicy(stage.Policy)
+		if err != nil {
+			return fmt.Errorf("its resource policy: %w", err)
+		}
+		v.policies[stage] = policy
+	}
 	for i, r := range stage.Routes {
-		if err := checkRoute(r, i == len(stage.Routes)-1); err != nil {
+		if err := checkRoute(r, i == len(stage.Routes)-1, api.REST); err != nil {
 			return fmt.Errorf("route %d: %w", i, err)
 		}
 		if r.Authorizer != nil {

@@ -17,8 +17,8 @@ import (
 // longestPolicyARN is what API Gateway takes as a resource in the policy of an authorizer.
 const longestPolicyARN = 512
 
-// authorizerPolicy is a policy as a Lambda authorizer answers it: without
-// principals, because it is about the one caller.
+// authorizerPolicy is a policy as a Lambda authorizer answers it, without
+// principals because it is about the one caller, or the resource policy of an API.
 type authorizerPolicy struct{ document *policy.Document }
 
 func parseAuthorizerPolicy(document []byte) (edge.Policy, error) {
@@ -38,8 +38,23 @@ func parseAuthorizerPolicy(document []byte) (edge.Policy, error) {
 	return authorizerPolicy{d}, nil
 }
 
-func (p authorizerPolicy) Permits(action, resource string, keys map[string][]string) bool {
-	return p.document.Evaluate(policy.Request{Action: action, Resource: resource, Keys: keys}).Decision == policy.Allow
+// parseResourcePolicy reads the resource policy of a REST API, which is asked about callers without a name.
+func parseResourcePolicy(document []byte) (edge.Policy, error) {
+	d, err := policy.Parse(document, policy.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return authorizerPolicy{d}, nil
+}
+
+func (p authorizerPolicy) Evaluate(action, resource string, keys map[string][]string) edge.Effect {
+	switch p.document.Evaluate(policy.Request{Action: action, Resource: resource, Keys: keys}).Decision {
+	case policy.Allow:
+		return edge.Allow
+	case policy.Deny:
+		return edge.Deny
+	}
+	return edge.Silent
 }
 
 // issuers fetches the public documents of token issuers.

@@ -14,6 +14,7 @@ import (
 	"countersign/service/authority"
 	"countersign/service/certificates"
 	"countersign/service/functions"
+	"countersign/service/identity"
 	"countersign/service/objects"
 	"countersign/service/secrets"
 	"countersign/store"
@@ -79,7 +80,7 @@ func (s *stopped) inventory() *certificates.Service {
 
 // Check proves that what is in the data folder of a stopped node agrees:
 // database, authorities with their keys, the ledger with the signatures over its
-// bytes, certificates, CRLs, secrets, objects and the packages of functions. What does not is
+// bytes, certificates, CRLs, objects, the packages of functions, secrets, roles and policies. What does not is
 // handed to report, one by one. The folder is not changed but for what opening it
 // does: bringing the schema up to date, and sweeping what has expired. The error is
 // for what kept it from looking, which proves nothing.
@@ -131,6 +132,9 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 		return done, err
 	}
 	if err := s.checkBlobs(ctx, &done, found); err != nil {
+		return done, err
+	}
+	if err := identity.Check(ctx, s.store, found); err != nil {
 		return done, err
 	}
 	done.CRLs, err = s.authority().CheckCRLs(ctx, s.object, found)

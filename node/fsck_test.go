@@ -148,6 +148,10 @@ func populate(t *testing.T) populated {
 	role, err := n.identity.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("echo"), AssumeRolePolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}}`)})
 	must(err)
+	policy, err := n.identity.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: aws.String("mine"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)})
+	must(err)
+	_, err = n.identity.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: aws.String("echo"), PolicyArn: policy.Policy.Arn})
+	must(err)
 	_, err = n.functions.CreateFunction(ctx, &lambda.CreateFunctionInput{FunctionName: aws.String("echo"), Role: role.Role.Arn,
 		Runtime: lambdatypes.RuntimeProvidedal2023, Handler: aws.String("bootstrap"), Code: &lambdatypes.FunctionCode{ZipFile: packed.Bytes()}})
 	must(err)
@@ -253,6 +257,10 @@ func TestCheckNamesDamage(t *testing.T) {
 		{"versions lost", `DELETE FROM records WHERE kind = 's3/version' AND json_extract(value, '$.Key') = 'large'`, nil, "are kept, but nothing refers to them"},
 		{"head lost", `DELETE FROM records WHERE kind = 's3/head' AND json_extract(value, '$.Current.Key') = 'small'`, nil, "its key has no head"},
 		{"bucket lost", `DELETE FROM records WHERE kind = 's3/bucket'`, nil, "there is no bucket bucket"},
+		{"policy lost", `DELETE FROM records WHERE kind = 'iam/policy'`, nil, "arn:aws:iam::111122223333:policy/mine: roles have this policy, but it is not there"},
+		{"role lost", `DELETE FROM records WHERE kind = 'iam/role'`, nil, "arn:aws:iam::111122223333:policy/mine: it is counted in 1 roles and as the boundary of 0; it is in 0"},
+		{"trust policy changed", `UPDATE records SET value = CAST(json_set(value, '$.Trust', '{}') AS BLOB) WHERE kind = 'iam/role'`, nil, "arn:aws:iam::111122223333:role/echo: its trust policy cannot be read"},
+		{"version lost", `UPDATE records SET value = CAST(json_set(value, '$.Default', 'v7') AS BLOB) WHERE kind = 'iam/policy'`, nil, "policy/mine: its default version v7 is not there"},
 		{"package lost", `DELETE FROM blobs WHERE id = (SELECT json_extract(value, '$.Latest.Code.Blob') FROM records WHERE kind = 'lambda/function')`, nil, "function:echo:$LATEST: its package is not in the store"},
 		{"package changed", `UPDATE chunks SET data = zeroblob(length(data)) WHERE blob = (SELECT json_extract(value, '$.Latest.Code.Blob') FROM records WHERE kind = 'lambda/function')`, nil,
 			"its package is not the one that was uploaded"},

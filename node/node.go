@@ -219,7 +219,7 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 	c := n.config
 	var err error
 	n.edge, err = edge.New(edge.Config{
-		Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, ParsePolicy: parseAuthorizerPolicy, Fetcher: newIssuers(c.IssuerRoots), Logger: c.Logger.With("part", "edge"),
+		Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, ParsePolicy: parseAuthorizerPolicy, ParseResourcePolicy: parseResourcePolicy, Fetcher: newIssuers(c.IssuerRoots), Logger: c.Logger.With("part", "edge"),
 	})
 	if err != nil {
 		return err
@@ -241,7 +241,7 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 	n.publisher = &publisher{
 		store: n.store, authority: n.authority, revocations: revocations, log: c.Logger.With("part", "publisher"),
 		feeds: []*feed{
-			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
+			{name: "API gateway", kinds: []string{gateway.KindAPI, gateway.KindREST, gateway.KindDomain, certificates.KindCertificate}, publish: n.publishGateway},
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
 		},
 	}
@@ -396,7 +396,7 @@ func (n *Node) handler() (http.Handler, error) {
 	endpoint, err := api.New(api.Config{
 		Services: []api.Service{
 			api.ACMPCA(n.authority), api.ACM(n.certificates), api.S3(n.objects), api.Route53(n.zones),
-			api.APIGatewayV2(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.IAM(n.identity), api.CloudFormation(n.stacks),
+			api.APIGatewayV2(n.gateway), api.APIGateway(n.gateway), api.Lambda(n.functions), api.STS(n.identity), api.IAM(n.identity), api.CloudFormation(n.stacks),
 			api.SecretsManager(n.secrets), api.SSM(n.secrets), api.Logs(n.logs),
 		},
 		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,

@@ -29,17 +29,12 @@ func (n *Node) buildStacks(sealer *keys.Sealer) (err error) {
 
 // resourceTypes are what stacks can be made of.
 func (n *Node) resourceTypes() []resource.Type {
-	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.functions.ResourceTypes(), n.objects.ResourceTypes(),
+	return slices.Concat(n.authority.ResourceTypes(), n.certificates.ResourceTypes(), n.zones.ResourceTypes(), n.gateway.ResourceTypes(), n.functions.ResourceTypes(), n.objects.ResourceTypes(), n.identity.ResourceTypes(),
 		n.secrets.ResourceTypes(), n.logs.ResourceTypes())
 }
 
 // stackRole is the principal that a stack with a RoleARN acts as: a session of
 // the role, which must trust CloudFormation.
 func (n *Node) stackRole(ctx context.Context, roleARN string) (call.Principal, error) {
-	id, _, token, _, err := n.identity.Session(ctx, call.CloudFormation, roleARN, "AWSCloudFormation", time.Hour)
-	if err != nil {
-		return call.Principal{}, err
-	}
-	credential, err := n.identity.Credential(ctx, id, token)
-	return credential.Principal, err
+	return n.identity.Acting(ctx, call.CloudFormation, roleARN, "AWSCloudFormation")
 }

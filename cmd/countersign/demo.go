@@ -99,7 +99,8 @@ func runDemo(c *cobra.Command, flags nodeFlags, crl, exit, asJSON bool) (err err
 	if err != nil {
 		return err
 	}
-	if err := d.open(ctx); err != nil {
+	err = r.step("read templates/"+d.template, func() (string, error) { return "for the Go programs in lambda/", d.open(ctx) })
+	if err != nil {
 		return interrupted(ctx, err)
 	}
 	var n *node.Node
@@ -177,7 +178,7 @@ func (r *reporter) done(name, made string, took time.Duration) error {
 	if r.json {
 		return json.NewEncoder(r.out).Encode(map[string]any{"step": name, "made": made, "milliseconds": float64(took.Microseconds()) / 1000})
 	}
-	_, err := fmt.Fprintf(r.out, "  %s %-60s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
+	_, err := fmt.Fprintf(r.out, "  %s %-70s %8.1f ms  %s\n", r.palette.green("✓"), name, float64(took.Microseconds())/1000, r.palette.dim(made))
 	return err
 }
 

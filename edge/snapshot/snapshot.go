@@ -6,6 +6,7 @@ package snapshot
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"time"
 
 	"countersign/pki"
@@ -44,11 +45,12 @@ type Mutual struct {
 type Mapping struct {
 	Segments []string // of the API mapping key; empty: every path
 	API      *API
-	Stage    *Stage
+	Stage    *Stage // nil: the next segment names a stage (of a REST API)
 }
 
-// An API is an HTTP API.
+// An API is an HTTP API or a REST API.
 type API struct {
+	REST                   bool
 	ID                     string
 	Account                string
 	Region                 string
@@ -67,6 +69,11 @@ type Stage struct {
 	// AuthorizerEpoch rises when the answers of authorizers that the stage
 	// remembers are to be forgotten.
 	AuthorizerEpoch uint64
+
+	// Of a REST API.
+	Deployment  string          // id
+	BinaryTypes []string        // media types that are no text; "*/*": all
+	Policy      json.RawMessage // resource policy; nil: none
 }
 
 // CORS is what the gateway answers to browsers on behalf of a stage. Names of
@@ -90,6 +97,8 @@ type Route struct {
 	Authorizer  *Authorizer // nil: everybody may call the route
 	Scopes      []string    // of a JWT authorizer's tokens, one of which is demanded; nil: none
 	Throttle    *Throttle   // nil: as many requests as come
+	ResourceID  string      // of a REST API; its routes have no $default
+	Operation   string      // operation name of a method of a REST API; "": none
 	// Unavailable, when not empty, says why the route cannot serve (an
 	// integration type or authorizer that is not built): it answers 500.
 	Unavailable string
@@ -112,62 +121,98 @@ type Segment struct {
 const (
 	HTTPProxy = "HTTP_PROXY"
 	AWSProxy  = "AWS_PROXY" // a Lambda function
+	Mock      = "MOCK"      // the gateway answers itself; REST APIs only
 )
 
 // An Integration is what a route calls.
 type Integration struct {
 	ID       string
-	Type     string        // HTTPProxy or AWSProxy
+	Type     string        // HTTPProxy, AWSProxy or Mock
 	URI      string        // HTTPProxy: absolute http or https URL, with {param} where a path variable goes
 	Method   string        // HTTPProxy: method to send; "ANY" or "": the caller's
 	Function string        // AWSProxy: function ARN, with its qualifier if any
-	Payload  string        // AWSProxy: "1.0" or "2.0"
+	Payload  string        // AWSProxy: "1.0" or "2.0"; "" of a REST API
 	Timeout  time.Duration // 50 ms to 30 s
+
+	// Of a REST API.
+	Parameters []Parameter            // set in the request to the backend, and in the headers of an event
+	Answers    map[string]*MockAnswer // Mock: by the content type of the request
+	Strict     bool                   // Mock: other content types are answered 415, else 500
+}
+
+// A Parameter is a part of the request to a backend.
+type Parameter struct {
+	To    string // FromHeader, FromQuery or FromPath: a variable of the integration's URI
+	Name  string
+	Value Source
+}
+
+// A MockAnswer is what a Mock integration says.
+type MockAnswer struct {
+	Status int               // 0: it cannot answer
+	Header map[string]string // nil: none
+	Bodies map[string]string // by content type
 }
 
 // Kinds of authorizer.
 const (
 	RequestAuthorizer = "REQUEST" // a Lambda function decides
 	JWTAuthorizer     = "JWT"     // a token decides
+	TokenAuthorizer   = "TOKEN"   // of a REST API: a Lambda function decides on a token
 )
 
 // An Authorizer decides who may call a route.
 type Authorizer struct {
 	ID      string
-	Type    string           // RequestAuthorizer or JWTAuthorizer
-	Sources []IdentitySource // JWTAuthorizer: one, where the token is
+	Type    string   // RequestAuthorizer, JWTAuthorizer or TokenAuthorizer
+	Sources []Source // JWTAuthorizer, TokenAuthorizer: one, where the token is
 
-	// Of a RequestAuthorizer.
+	// Of a RequestAuthorizer or a TokenAuthorizer.
 	Function string        // ARN, with its qualifier if any
-	Payload  string        // "1.0" or "2.0"
+	Payload  string        // "1.0" or "2.0"; "" of a REST API
 	Simple   bool          // the function answers isAuthorized, not a policy
 	TTL      time.Duration // how long an answer is remembered; 0: not at all
+
+	Pattern string // TokenAuthorizer: regular expression (RE2) that the token must match; "": any
 
 	// Of a JWTAuthorizer.
 	Issuer   string   // URL, as the token's iss has it
 	Audience []string // one of which the token must name
 }
 
-// Places that an identity source can be in.
+// Places that a Source can be in.
 const (
 	FromHeader        = "header"
 	FromQuery         = "querystring"
 	FromContext       = "context"
 	FromStageVariable = "stageVariables"
+	FromPath          = "path"    // a path variable; of a Parameter only
+	FromLiteral       = "literal" // Name itself; of a Parameter only
 )
 
-// An IdentitySource is a part of a request that says who is calling.
-type IdentitySource struct {
+// A Source is a part of a request, such as one that says who is calling.
+type Source struct {
 	From string // FromHeader, …
 	Name string // of the header (in any case), the parameter or the variable
 }
 
-// ContextVariables are the names that an IdentitySource from the context may have.
+// ContextVariables are the names that a Source from the context may have.
 func ContextVariables() []string {
 	return []string{
 		"accountId", "apiId", "domainName", "domainPrefix", "httpMethod", "identity.sourceIp", "identity.userAgent",
 		"identity.clientCert.clientCertPem", "identity.clientCert.issuerDN", "identity.clientCert.serialNumber", "identity.clientCert.subjectDN",
 		"identity.clientCert.validity.notAfter", "identity.clientCert.validity.notBefore",
 		"path", "protocol", "routeKey", "stage",
+	}
+}
+
+// RESTContextVariables are those of REST APIs. There is also authorizer.<name> for
+// what an authorizer answered, which no identity source can be.
+func RESTContextVariables() []string {
+	return []string{
+		"accountId", "apiId", "domainName", "domainPrefix", "extendedRequestId", "httpMethod", "identity.sourceIp", "identity.userAgent",
+		"identity.clientCert.clientCertPem", "identity.clientCert.issuerDN", "identity.clientCert.serialNumber", "identity.clientCert.subjectDN",
+		"identity.clientCert.validity.notAfter", "identity.clientCert.validity.notBefore",
+		"path", "protocol", "requestId", "requestTime", "requestTimeEpoch", "resourceId", "resourcePath", "stage",
 	}
 }

@@ -149,25 +149,29 @@ type functionResources struct{ *Service }
 
 func (s functionResources) create(ctx context.Context, c *resource.Change[functionProperties]) (resource.Result, error) {
 	p := &c.Properties
-	var exists *types.ResourceConflictException
-	if _, err := resource.Do(ctx, s.CreateFunction, p.creation()); errors.As(err, &exists) {
-		id, err := s.find(ctx, c)
-		if err != nil {
+	name := "" // the property may be an ARN
+	out, err := resource.Do(ctx, s.CreateFunction, p.creation())
+	switch {
+	case err == nil:
+		name = *out.FunctionName
+	case errors.As(err, new(*types.ResourceConflictException)):
+		found, findErr := s.find(ctx, c)
+		if findErr != nil {
+			return resource.Result{}, findErr
+		}
+		if name = cmp.Or(found, c.PhysicalID); name == "" {
 			return resource.Result{}, err
 		}
-		if id == "" && c.PhysicalID != p.FunctionName {
-			return resource.Result{}, exists
-		}
-	} else if err != nil {
+	default:
 		return resource.Result{}, err
 	}
-	if err := c.Initiated(p.FunctionName); err != nil {
+	if err := c.Initiated(name); err != nil {
 		return resource.Result{}, err
 	}
-	if err := s.reserve(ctx, p.FunctionName, nil, p.ReservedConcurrentExecutions); err != nil {
+	if err := s.reserve(ctx, name, nil, p.ReservedConcurrentExecutions); err != nil {
 		return resource.Result{}, err
 	}
-	return s.result(ctx, p.FunctionName)
+	return s.result(ctx, name)
 }
 
 func (s functionResources) result(ctx context.Context, name string) (resource.Result, error) {
@@ -176,7 +180,7 @@ func (s functionResources) result(ctx context.Context, name string) (resource.Re
 		return resource.Result{}, err
 	}
 	snap := map[string]any{"ApplyOn": string(out.SnapStart.ApplyOn), "OptimizationStatus": string(out.SnapStart.OptimizationStatus)}
-	return resource.Result{PhysicalID: name, Attributes: map[string]any{
+	return resource.Result{PhysicalID: *out.FunctionName, Attributes: map[string]any{
 		"Arn": *out.FunctionArn, "SnapStartResponse": snap, "SnapStartResponse.ApplyOn": snap["ApplyOn"], "SnapStartResponse.OptimizationStatus": snap["OptimizationStatus"],
 	}}, nil
 }

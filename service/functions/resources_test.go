@@ -145,6 +145,14 @@ func TestResourceFunctionRefused(t *testing.T) {
 	if id := s.Find(s.New(functionType, "F", functionProperties(`, "FunctionName": "theirs"`))); id != "" {
 		t.Errorf("found %s, which is not of the stack", id)
 	}
+	// A name may be an ARN; what Ref gives is the name.
+	f := s.Create(functionType, "ByARN", functionProperties(`, "FunctionName": "`+arnOf("by-arn")+`"`))
+	if f.PhysicalID != "by-arn" || f.Initiated[0] != "by-arn" {
+		t.Errorf("made %s, initiated %v", f.PhysicalID, f.Initiated)
+	}
+	s.Again(f)
+	s.Found(f)
+	s.Delete(f)
 	if out := l.invoke("theirs", `{"do":"echo","value":1}`); string(out.Payload) != "1" {
 		t.Errorf("the other's function: %s", out.Payload)
 	}

@@ -254,8 +254,11 @@ func (s *Service) DeleteApi(ctx context.Context, in *apigatewayv2.DeleteApiInput
 	return &apigatewayv2.DeleteApiOutput{}, nil
 }
 
-func (a api) host() string {
-	return a.ID + ".execute-api." + a.Region + "." + suffix(a.Region)
+func (a api) host() string { return defaultHost(a.ID, a.Region) }
+
+// defaultHost is the name of an API's default endpoint.
+func defaultHost(id, region string) string {
+	return id + ".execute-api." + region + "." + suffix(region)
 }
 
 // suffix is the domain that AWS host names of a Region end in.

@@ -161,7 +161,7 @@ func (z *authorizer) checkJWT() error {
 }
 
 // identitySource takes a selection expression such as $request.header.Authorization apart.
-func identitySource(expression string) (snapshot.IdentitySource, error) {
+func identitySource(expression string) (snapshot.Source, error) {
 	for prefix, from := range map[string]string{
 		"$request.header.": snapshot.FromHeader, "$request.querystring.": snapshot.FromQuery,
 		"$context.": snapshot.FromContext, "$stageVariables.": snapshot.FromStageVariable,
@@ -179,10 +179,10 @@ func identitySource(expression string) (snapshot.IdentitySource, error) {
 			ok = variableName.MatchString(name)
 		}
 		if ok {
-			return snapshot.IdentitySource{From: from, Name: name}, nil
+			return snapshot.Source{From: from, Name: name}, nil
 		}
 	}
-	return snapshot.IdentitySource{}, badRequest("Invalid identity source %q: give $request.header.<name>, $request.querystring.<name>, $stageVariables.<name> or $context.<name>, where <name> is one of %s",
+	return snapshot.Source{}, badRequest("Invalid identity source %q: give $request.header.<name>, $request.querystring.<name>, $stageVariables.<name> or $context.<name>, where <name> is one of %s",
 		expression, strings.Join(snapshot.ContextVariables(), ", "))
 }
 

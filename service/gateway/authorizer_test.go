@@ -76,7 +76,7 @@ func TestAuthorizers(t *testing.T) {
 	}
 	want := &snapshot.Authorizer{
 		ID: *request.AuthorizerId, Type: "REQUEST", Function: lambda, Payload: "2.0", Simple: true, TTL: time.Minute,
-		Sources: []snapshot.IdentitySource{{From: "header", Name: "Authorization"}, {From: "querystring", Name: "key"}, {From: "stageVariables", Name: "color"}, {From: "context", Name: "routeKey"}},
+		Sources: []snapshot.Source{{From: "header", Name: "Authorization"}, {From: "querystring", Name: "key"}, {From: "stageVariables", Name: "color"}, {From: "context", Name: "routeKey"}},
 	}
 	if got := served("auto", "GET /custom"); !reflect.DeepEqual(got.Authorizer, want) || got.Unavailable != "" {
 		t.Errorf("served %+v", got.Authorizer)

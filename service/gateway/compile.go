@@ -40,26 +40,18 @@ type parsedTrust struct {
 // name is marked unavailable, so that it fails closed and no wildcard stands in for
 // it, and the API is left out, its mappings leading to a route that answers 500.
 func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map[string]*snapshot.API, []Problem, error) {
-	records, err := s.store.List(ctx, KindAPI, "", "", 0)
+	apis := map[string]*snapshot.API{}
+	problems, err := compileKind(ctx, s, KindAPI, apis, s.compileAPI)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("list APIs: %w", err)
+		return nil, nil, nil, err
 	}
-	var problems []Problem
-	apis := make(map[string]*snapshot.API, len(records))
-	for _, r := range records {
-		a, err := decode[api](r)
-		if err != nil {
-			problems = append(problems, Problem{"API record " + r.Key, err})
-			continue
-		}
-		compiled, err := s.compileAPI(ctx, a)
-		if err != nil {
-			problems = append(problems, Problem{"API " + a.ID, err})
-			continue
-		}
-		apis[a.ID] = compiled
+	more, err := compileKind(ctx, s, KindREST, apis, s.compileREST)
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	if records, err = s.store.List(ctx, KindDomain, "", "", 0); err != nil {
+	problems = append(problems, more...)
+	records, err := s.store.List(ctx, KindDomain, "", "", 0)
+	if err != nil {
 		return nil, nil, nil, fmt.Errorf("list domain names: %w", err)
 	}
 	s.trust.mu.Lock()
@@ -82,6 +74,28 @@ func (s *Service) Compile(ctx context.Context) (map[string]*snapshot.Domain, map
 		s.trust.parsed[key] = parsedTrust{store: p.store}
 	}
 	return domains, apis, problems, nil
+}
+
+// compileKind adds the APIs of one kind to apis. It says which of them cannot be served.
+func compileKind[T any](ctx context.Context, s *Service, kind string, apis map[string]*snapshot.API, compile func(context.Context, T) (*snapshot.API, error)) ([]Problem, error) {
+	records, err := s.store.List(ctx, kind, "", "", 0)
+	if err != nil {
+		return nil, fmt.Errorf("list records of kind %s: %w", kind, err)
+	}
+	var problems []Problem
+	for _, r := range records {
+		a, err := decode[T](r)
+		var compiled *snapshot.API
+		if err == nil {
+			compiled, err = compile(ctx, a)
+		}
+		if err != nil { // the key ends with the API's id
+			problems = append(problems, Problem{"API " + r.Key[strings.LastIndexByte(r.Key, '/')+1:], err})
+			continue
+		}
+		apis[compiled.ID] = compiled
+	}
+	return problems, nil
 }
 
 func (s *Service) compileAPI(ctx context.Context, a api) (*snapshot.API, error) {
@@ -180,7 +194,8 @@ func (s *Service) compileDomain(ctx context.Context, d domain, apis map[string]*
 	}
 	for _, m := range d.Mappings {
 		c := unavailableMapping(d, m)
-		if a := apis[m.API]; a != nil && a.Stages[m.Stage] != nil && a.Account == d.Account && a.Region == d.Region {
+		// A mapping without a stage leaves that to the caller; only REST APIs have such.
+		if a := apis[m.API]; a != nil && a.Account == d.Account && a.Region == d.Region && (a.Stages[m.Stage] != nil || a.REST && m.Stage == "") {
 			c = snapshot.Mapping{API: a, Stage: a.Stages[m.Stage]}
 		}
 		if m.Key != "" {

@@ -161,26 +161,39 @@ func (s *Service) GetDomainName(ctx context.Context, in *apigatewayv2.GetDomainN
 
 // GetDomainNames lists the domain names of the caller's account and Region.
 func (s *Service) GetDomainNames(ctx context.Context, in *apigatewayv2.GetDomainNamesInput) (*apigatewayv2.GetDomainNamesOutput, error) {
-	account, region := scope(ctx)
-	records, err := s.store.List(ctx, KindDomain, "", "", 0)
+	all, err := s.domains(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list domain names: %w", err)
+		return nil, err
 	}
 	items := []types.DomainName{}
-	for _, r := range records {
-		d, err := decode[domain](r)
-		if err != nil {
-			return nil, err
-		}
-		if d.Account == account && d.Region == region {
-			items = append(items, d.sdk())
-		}
+	for _, d := range all {
+		items = append(items, d.sdk())
 	}
 	items, next, err := page(items, func(d types.DomainName) string { return *d.DomainName }, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
 	}
 	return &apigatewayv2.GetDomainNamesOutput{Items: items, NextToken: next}, nil
+}
+
+// domains are those of the caller's account and Region, by name.
+func (s *Service) domains(ctx context.Context) ([]domain, error) {
+	account, region := scope(ctx)
+	records, err := s.store.List(ctx, KindDomain, "", "", 0)
+	if err != nil {
+		return nil, fmt.Errorf("list domain names: %w", err)
+	}
+	var all []domain
+	for _, r := range records {
+		d, err := decode[domain](r)
+		if err != nil {
+			return nil, err
+		}
+		if d.Account == account && d.Region == region {
+			all = append(all, d)
+		}
+	}
+	return all, nil
 }
 
 // UpdateDomainName changes what the input names. With mutualTlsAuthentication

@@ -35,7 +35,10 @@ func (s *Service) mappingTarget(ctx context.Context, m mapping, b *store.Batch) 
 	a, revision, err := s.getAPI(ctx, m.API)
 	var missing *types.NotFoundException
 	if errors.As(err, &missing) {
-		return badRequest("Invalid API identifier specified %s", m.API)
+		if m.Stage == "" {
+			return badRequest("Invalid stage identifier specified")
+		}
+		return s.restTarget(ctx, m, b)
 	}
 	if err != nil {
 		return err
@@ -44,6 +47,25 @@ func (s *Service) mappingTarget(ctx context.Context, m mapping, b *store.Batch) 
 		return badRequest("Invalid stage identifier specified")
 	}
 	b.Replace(KindAPI, apiKey(a.Account, a.Region, a.ID), encode(a), revision)
+	return nil
+}
+
+// restTarget is mappingTarget for REST APIs, whose mappings may leave the stage to callers.
+func (s *Service) restTarget(ctx context.Context, m mapping, b *store.Batch) error {
+	a, revision, err := s.getREST(ctx, m.API)
+	var missing *types.NotFoundException
+	if errors.As(err, &missing) {
+		return badRequest("Invalid API identifier specified %s", m.API)
+	}
+	if err != nil {
+		return err
+	}
+	if m.Stage != "" {
+		if _, err := a.stage(m.Stage); err != nil {
+			return badRequest("Invalid stage identifier specified")
+		}
+	}
+	b.Replace(KindREST, a.key(), encode(a), revision)
 	return nil
 }
 
@@ -105,7 +127,7 @@ func (s *Service) GetApiMappings(ctx context.Context, in *apigatewayv2.GetApiMap
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(d.Mappings, func(x, y mapping) int { return cmp.Compare(x.ID, y.ID) })
+	d.sortMappings()
 	items, next, err := page(d.Mappings, func(m mapping) string { return m.ID }, in.MaxResults, in.NextToken)
 	if err != nil {
 		return nil, err
@@ -151,7 +173,7 @@ func (s *Service) DeleteApiMapping(ctx context.Context, in *apigatewayv2.DeleteA
 		if err != nil {
 			return err
 		}
-		d.Mappings = slices.Delete(d.Mappings, n, n+1)
+		d.drop(d.Mappings[n].ID)
 		return nil
 	})
 	if err != nil {
@@ -166,6 +188,14 @@ func (d *domain) mapping(id string) (int, error) {
 		return 0, notFound("API mapping", id)
 	}
 	return n, nil
+}
+
+func (d *domain) sortMappings() {
+	slices.SortFunc(d.Mappings, func(x, y mapping) int { return cmp.Compare(x.ID, y.ID) })
+}
+
+func (d *domain) drop(id string) {
+	d.Mappings = slices.DeleteFunc(d.Mappings, func(m mapping) bool { return m.ID == id })
 }
 
 func (m mapping) sdk() types.ApiMapping {

@@ -209,41 +209,50 @@ func (l *editLocks) of(key string) *sync.Mutex {
 	return &l[h.Sum32()%uint32(len(l))]
 }
 
-// editAPI changes one API: edit works on a copy and may add writes of its own
-// to the batch. When deploys is true every auto-deploy stage gets a new deployment
-// in the same commit. An edit that changes nothing writes nothing.
-func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit func(a *api, b *store.Batch) error) (api, error) {
-	lock := s.edits.of(id)
-	lock.Lock()
-	defer lock.Unlock()
-	var err error
+// editRecord changes one record under its lock: get reads it, edit works on the value and may add writes of its
+// own to the batch. It starts again when somebody else wrote first. An edit that changes nothing writes nothing.
+func editRecord[T any](ctx context.Context, s *Service, kind, lock, what string, get func() (T, string, store.Revision, error), edit func(v *T, b *store.Batch) error) (T, error) {
+	var none T
+	mu := s.edits.of(lock)
+	mu.Lock()
+	defer mu.Unlock()
 	for range attempts {
-		var a api
-		var revision store.Revision
-		if a, revision, err = s.getAPI(ctx, id); err != nil {
-			return api{}, err
+		v, key, revision, err := get()
+		if err != nil {
+			return none, err
 		}
-		before, b := encode(a), new(store.Batch)
-		if err = edit(&a, b); err != nil {
-			return api{}, err
+		before, b := encode(v), new(store.Batch)
+		if err := edit(&v, b); err != nil {
+			return none, err
 		}
-		if !deploys && len(b.Ops) == 0 && bytes.Equal(encode(a), before) {
-			return a, nil
+		after := encode(v)
+		if len(b.Ops) == 0 && bytes.Equal(after, before) {
+			return v, nil
 		}
-		if deploys {
-			if err = s.autoDeploy(ctx, &a, b); err != nil {
-				return api{}, err
-			}
-		}
-		b.Replace(KindAPI, apiKey(a.Account, a.Region, a.ID), encode(a), revision)
+		b.Replace(kind, key, after, revision)
 		if _, err = s.store.Commit(ctx, b); err == nil {
-			return a, nil
+			return v, nil
 		}
 		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
-			return api{}, fmt.Errorf("write API %s: %w", id, err)
+			return none, fmt.Errorf("write %s: %w", what, err)
 		}
 	}
-	return api{}, conflict("API %s is being changed by others; try again", id)
+	return none, conflict("%s is being changed by others; try again", what)
+}
+
+// editAPI changes one API. When deploys is true every auto-deploy stage gets a new deployment
+// in the same commit.
+func (s *Service) editAPI(ctx context.Context, id string, deploys bool, edit func(a *api, b *store.Batch) error) (api, error) {
+	get := func() (api, string, store.Revision, error) {
+		a, revision, err := s.getAPI(ctx, id)
+		return a, apiKey(a.Account, a.Region, a.ID), revision, err
+	}
+	return editRecord(ctx, s, KindAPI, id, "API "+id, get, func(a *api, b *store.Batch) error {
+		if err := edit(a, b); err != nil || !deploys {
+			return err
+		}
+		return s.autoDeploy(ctx, a, b)
+	})
 }
 
 // getDomain reads a domain name of the caller's account and Region.
@@ -256,32 +265,11 @@ func (s *Service) getDomain(ctx context.Context, name string) (domain, store.Rev
 	return d, revision, err
 }
 
-// editDomain changes one domain name, as editAPI does an API.
+// editDomain changes one domain name.
 func (s *Service) editDomain(ctx context.Context, name string, edit func(d *domain, b *store.Batch) error) (domain, error) {
-	lock := s.edits.of(strings.ToLower(name))
-	lock.Lock()
-	defer lock.Unlock()
-	var err error
-	for range attempts {
-		var d domain
-		var revision store.Revision
-		if d, revision, err = s.getDomain(ctx, name); err != nil {
-			return domain{}, err
-		}
-		before, b := encode(d), new(store.Batch)
-		if err = edit(&d, b); err != nil {
-			return domain{}, err
-		}
-		if len(b.Ops) == 0 && bytes.Equal(encode(d), before) {
-			return d, nil
-		}
-		b.Replace(KindDomain, d.Name, encode(d), revision)
-		if _, err = s.store.Commit(ctx, b); err == nil {
-			return d, nil
-		}
-		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
-			return domain{}, fmt.Errorf("write domain name %s: %w", name, err)
-		}
+	get := func() (domain, string, store.Revision, error) {
+		d, revision, err := s.getDomain(ctx, name)
+		return d, d.Name, revision, err
 	}
-	return domain{}, conflict("domain name %s is being changed by others; try again", name)
+	return editRecord(ctx, s, KindDomain, strings.ToLower(name), "domain name "+name, get, edit)
 }

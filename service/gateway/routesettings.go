@@ -69,10 +69,15 @@ func (g *stage) setRouteSettings(a *api, defaults *types.RouteSettings, settings
 
 // throttle is what holds for a route: its own settings, else the stage's; nil: nothing.
 func (g *stage) throttle(key string) *snapshot.Throttle {
-	own, defaults := g.Settings[key], routeSettings{}
+	defaults := routeSettings{}
 	if g.Defaults != nil {
 		defaults = *g.Defaults
 	}
+	return g.Settings[key].throttle(defaults)
+}
+
+// throttle fills in what the settings leave out; nil: nothing is said.
+func (own routeSettings) throttle(defaults routeSettings) *snapshot.Throttle {
 	if own.Burst == nil {
 		own.Burst = defaults.Burst
 	}

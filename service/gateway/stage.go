@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 
@@ -183,20 +182,12 @@ func (s *Service) DeleteStage(ctx context.Context, in *apigatewayv2.DeleteStageI
 		if err != nil {
 			return err
 		}
-		domains, err := s.store.List(ctx, KindDomain, "", "", 0)
+		mapped, err := s.mappedTo(ctx, a.Account, a.Region, func(m mapping) bool { return m.API == a.ID && m.Stage == name })
 		if err != nil {
-			return fmt.Errorf("list domain names: %w", err)
+			return err
 		}
-		for _, r := range domains {
-			d, err := decode[domain](r)
-			if err != nil {
-				return err
-			}
-			for _, m := range d.Mappings {
-				if m.API == a.ID && m.Stage == name && d.Account == a.Account && d.Region == a.Region {
-					return badRequest("Stage %s is still used by an API mapping of domain name %s; delete the mapping (%s) first", name, d.Name, m.ID)
-				}
-			}
+		if len(mapped) > 0 {
+			return badRequest("Stage %s is still used by an API mapping of domain name %s; delete the mapping (%s) first", name, mapped[0].Domain, mapped[0].Mapping)
 		}
 		if g := a.Stages[n]; g.AutoDeploy && g.Deployment != "" {
 			b.Delete(kindDeployment, deploymentKey(*a, g.Deployment))

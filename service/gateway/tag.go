@@ -17,6 +17,7 @@ import (
 // editTags finds the tags that a resource ARN leads to and changes them:
 //
 //	arn:aws:apigateway:<region>::/apis/<id>[/stages/<name>]
+//	arn:aws:apigateway:<region>::/restapis/<id>[/stages/<name>]
 //	arn:aws:apigateway:<region>::/domainnames/<name>
 //
 // A nil edit only reads. The result is a copy.
@@ -60,6 +61,22 @@ func (s *Service) editTags(ctx context.Context, resource string, edit func(map[s
 			}
 			err = apply(&a.Stages[n].Tags)
 			tags = a.Stages[n].Tags
+			return err
+		})
+	case len(parts) == 2 && parts[0] == "restapis":
+		_, err = s.editREST(ctx, parts[1], func(a *restAPI, _ *store.Batch) error {
+			err := apply(&a.Tags)
+			tags = a.Tags
+			return err
+		})
+	case len(parts) == 4 && parts[0] == "restapis" && parts[2] == "stages":
+		_, err = s.editREST(ctx, parts[1], func(a *restAPI, _ *store.Batch) error {
+			g, err := a.stage(parts[3])
+			if err != nil {
+				return err
+			}
+			err = apply(&g.Tags)
+			tags = g.Tags
 			return err
 		})
 	case len(parts) == 2 && parts[0] == "domainnames":
@@ -108,25 +125,21 @@ func checkTag(c call.Call, k, v string) error {
 	return nil
 }
 
-// TagResource adds tags to an API, a stage or a domain name.
-func (s *Service) TagResource(ctx context.Context, in *apigatewayv2.TagResourceInput) (*apigatewayv2.TagResourceOutput, error) {
-	_, err := s.editTags(ctx, aws.ToString(in.ResourceArn), func(tags map[string]string) error {
-		if err := checkTags(ctx, in.Tags); err != nil {
+// addTags adds tags to what a resource ARN leads to, removeTags takes keys away; those that are not there are fine.
+func (s *Service) addTags(ctx context.Context, resource *string, added map[string]string) error {
+	_, err := s.editTags(ctx, aws.ToString(resource), func(tags map[string]string) error {
+		if err := checkTags(ctx, added); err != nil {
 			return err
 		}
-		maps.Copy(tags, in.Tags)
+		maps.Copy(tags, added)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &apigatewayv2.TagResourceOutput{}, nil
+	return err
 }
 
-// UntagResource removes tags; keys that are not there are fine.
-func (s *Service) UntagResource(ctx context.Context, in *apigatewayv2.UntagResourceInput) (*apigatewayv2.UntagResourceOutput, error) {
-	_, err := s.editTags(ctx, aws.ToString(in.ResourceArn), func(tags map[string]string) error {
-		for _, k := range in.TagKeys {
+func (s *Service) removeTags(ctx context.Context, resource *string, keys []string) error {
+	_, err := s.editTags(ctx, aws.ToString(resource), func(tags map[string]string) error {
+		for _, k := range keys {
 			if !call.From(ctx).MayTag(k) {
 				return badRequest("Invalid tag %q: keys that start with aws: are AWS's own", k)
 			}
@@ -134,7 +147,20 @@ func (s *Service) UntagResource(ctx context.Context, in *apigatewayv2.UntagResou
 		}
 		return nil
 	})
-	if err != nil {
+	return err
+}
+
+// TagResource adds tags to an API, a stage or a domain name.
+func (s *Service) TagResource(ctx context.Context, in *apigatewayv2.TagResourceInput) (*apigatewayv2.TagResourceOutput, error) {
+	if err := s.addTags(ctx, in.ResourceArn, in.Tags); err != nil {
+		return nil, err
+	}
+	return &apigatewayv2.TagResourceOutput{}, nil
+}
+
+// UntagResource removes tags; keys that are not there are fine.
+func (s *Service) UntagResource(ctx context.Context, in *apigatewayv2.UntagResourceInput) (*apigatewayv2.UntagResourceOutput, error) {
+	if err := s.removeTags(ctx, in.ResourceArn, in.TagKeys); err != nil {
 		return nil, err
 	}
 	return &apigatewayv2.UntagResourceOutput{}, nil

@@ -120,6 +120,20 @@ func (s *Service) Trusts(ctx context.Context, service, roleARN string) (bool, er
 	return r != nil, err
 }
 
+// Acting is the principal as whom a service of this node acts with a role that
+// trusts it, in a session of a name: a stack with its service role. The error wraps ErrNotTrusted when
+// there is no such role.
+func (s *Service) Acting(ctx context.Context, service, roleARN, name string) (call.Principal, error) {
+	r, err := s.trusts(ctx, service, roleARN)
+	if err == nil && r == nil {
+		err = fmt.Errorf("%s with %s: %w", service, roleARN, ErrNotTrusted)
+	}
+	if err != nil {
+		return call.Principal{}, err
+	}
+	return r.principal(name), nil
+}
+
 // trusts reads a role that a service may assume; nil if it may not.
 func (s *Service) trusts(ctx context.Context, service, roleARN string) (*role, error) {
 	r, err := s.roleOf(ctx, roleARN)

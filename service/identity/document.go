@@ -40,13 +40,14 @@ func shownDocument(document string) *string {
 	return &s
 }
 
-// checkDocument judges a policy that says what somebody may do.
-func checkDocument(document string) error {
+// checkDocument judges a policy that says what somebody may do. Inline ones may leave
+// their version out, as those that SAM writes do; managed ones may not.
+func checkDocument(document string, managed bool) error {
 	d, err := policy.Parse([]byte(document), policy.Identity)
 	if err != nil {
 		return malformed(document, policy.Identity, err)
 	}
-	if d.Version != "2012-10-17" {
+	if managed && d.Version != "2012-10-17" {
 		return malformedDocument("Policy document must be version 2012-10-17 or greater.")
 	}
 	for _, st := range d.Statements {

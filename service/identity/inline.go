@@ -13,7 +13,7 @@ import (
 
 // PutRolePolicy gives a role an inline policy, or replaces it.
 func (s *Service) PutRolePolicy(ctx context.Context, in *iam.PutRolePolicyInput) (*iam.PutRolePolicyOutput, error) {
-	if err := checkDocument(*in.PolicyDocument); err != nil {
+	if err := checkDocument(*in.PolicyDocument, false); err != nil {
 		return nil, err
 	}
 	_, err := s.editRole(ctx, *in.RoleName, func(r *role, _ *store.Batch) error {

@@ -25,13 +25,17 @@ func (s *Service) CreatePolicy(ctx context.Context, in *iam.CreatePolicyInput) (
 	if p.Tags, err = withTags(nil, in.Tags); err != nil {
 		return nil, err
 	}
-	if p.ID, err = s.newID("ANPA"); err != nil {
+	if p.ID, err = s.newID(ctx, "ANPA"); err != nil {
 		return nil, err
 	}
 	err = s.commit(ctx, func() (*store.Batch, error) {
-		if taken, err := s.taken(ctx, KindPolicy, p.Name); err != nil {
+		switch there, err := existing[managedPolicy](ctx, s, KindPolicy, p.Name); {
+		case err != nil:
 			return nil, err
-		} else if taken {
+		case there != nil && there.ID == p.ID: // an attempt of the same change made it
+			*p = *there
+			return new(store.Batch), nil
+		case there != nil:
 			return nil, alreadyExists("A policy called %s already exists. Duplicate names are not allowed.", p.Name)
 		}
 		return new(store.Batch).Create(KindPolicy, nameKey(p.Account, p.Name), encode(p)), nil
@@ -45,7 +49,7 @@ func (s *Service) CreatePolicy(ctx context.Context, in *iam.CreatePolicyInput) (
 }
 
 func checkManaged(document string) error {
-	if err := checkDocument(document); err != nil {
+	if err := checkDocument(document, true); err != nil {
 		return err
 	}
 	if size(document) > maxManaged {

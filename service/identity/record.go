@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base32"
 	"encoding/json"
 	"errors"
@@ -117,13 +118,16 @@ func (s *Service) role(ctx context.Context, account, name string) (*role, store.
 	return r, rec.Revision, nil
 }
 
-// taken reports whether there is an entity of a name, in any case.
-func (s *Service) taken(ctx context.Context, kind, name string) (bool, error) {
-	_, err := s.store.Get(ctx, kind, nameKey(account(ctx), name))
+// existing reads the entity of a name, in any case; nil if there is none.
+func existing[T any](ctx context.Context, s *Service, kind, name string) (*T, error) {
+	rec, err := s.store.Get(ctx, kind, nameKey(account(ctx), name))
 	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return nil, err
+	}
+	return decode[T](rec)
 }
 
 // policy reads one of the account's own policies by its ARN. The error is missing's
@@ -231,11 +235,28 @@ func list[T any](ctx context.Context, s *Service, kind string) ([]*T, error) {
 	return all, nil
 }
 
-// newID makes a unique id: four letters that say of what, and 17 more.
-func (s *Service) newID(prefix string) (string, error) {
+// newID makes a unique id: four letters that say of what, and 17 more. For a change of a stack it
+// follows from the change's token: so an attempt that was cut off is known by the next one.
+func (s *Service) newID(ctx context.Context, prefix string) (string, error) {
+	if token, ok := ctx.Value(makingKey{}).(string); ok {
+		return madeID(prefix, token), nil
+	}
 	raw := make([]byte, 11)
 	if _, err := io.ReadFull(s.rand, raw); err != nil {
 		return "", fmt.Errorf("read randomness for an id: %w", err)
 	}
 	return prefix + base32.StdEncoding.EncodeToString(raw)[:17], nil
+}
+
+type makingKey struct{}
+
+// making is a context for what a change of a stack makes.
+func making(ctx context.Context, token string) context.Context {
+	return context.WithValue(ctx, makingKey{}, token)
+}
+
+// madeID is the id of what a change makes.
+func madeID(prefix, token string) string {
+	sum := sha256.Sum256([]byte(prefix + token))
+	return prefix + base32.StdEncoding.EncodeToString(sum[:])[:17]
 }

@@ -35,16 +35,20 @@ func (s *Service) CreateRole(ctx context.Context, in *iam.CreateRoleInput) (*iam
 	if r.Trusted, err = s.checkTrust(ctx, r.Trust); err != nil {
 		return nil, err
 	}
-	if r.ID, err = s.newID("AROA"); err != nil {
+	if r.ID, err = s.newID(ctx, "AROA"); err != nil {
 		return nil, err
 	}
 	err = s.commit(ctx, func() (*store.Batch, error) {
-		if taken, err := s.taken(ctx, KindRole, r.Name); err != nil {
+		b := new(store.Batch)
+		switch there, err := existing[role](ctx, s, KindRole, r.Name); {
+		case err != nil:
 			return nil, err
-		} else if taken {
+		case there != nil && there.ID == r.ID: // an attempt of the same change made it
+			*r = *there
+			return b, nil
+		case there != nil:
 			return nil, alreadyExists("Role with name %s already exists.", r.Name)
 		}
-		b := new(store.Batch)
 		if err := s.bind(ctx, b, r.Boundary, 1); err != nil {
 			return nil, err
 		}

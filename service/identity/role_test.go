@@ -198,22 +198,29 @@ func TestMalformedDocuments(t *testing.T) {
 		`{`:                        "This policy contains invalid Json",
 		`[]`:                       "Syntax errors in policy.",
 		`{"Version":"2012-10-17"}`: "Syntax errors in policy.",
-		`{"Version":"2012-10-16","Statement":[]}`:                                                  "Syntax errors in policy.",
-		`{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`: "Policy document must be version 2012-10-17 or greater.",
-		`{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`:                        "Policy document must be version 2012-10-17 or greater.",
-		allow(`"Action":"s3:*","Resource":"*","Principal":"*"`):                                    "Policy document should not specify a principal.",
-		allow(`"Action":"s3:*"`):                                                   "Policy statement must contain resources.",
-		allow(`"Resource":"*"`):                                                    "Policy statement must contain actions.",
-		allow(`"Action":"GetObject","Resource":"*"`):                               "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
-		allow(`"Action":"s3:*","Resource":"bucket"`):                               `Resource bucket must be in ARN format or "*".`,
-		allow(`"Action":"s3:*","Resource":"*","Conditions":{}`):                    "Syntax errors in policy. statement 1:",
-		allow(`"Action":"s3:*","Resource":"*","Condition":{"StringIs":{"a":"b"}}`): "Syntax errors in policy. statement 1:",
+		`{"Version":"2012-10-16","Statement":[]}`:                                                                 "Syntax errors in policy.",
+		allow(`"Action":"s3:*","Resource":"*","Principal":"*"`):                                                   "Policy document should not specify a principal.",
+		allow(`"Action":"s3:*"`):                                                                                  "Policy statement must contain resources.",
+		allow(`"Resource":"*"`):                                                                                   "Policy statement must contain actions.",
+		allow(`"Action":"GetObject","Resource":"*"`):                                                              "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+		allow(`"Action":"s3:*","Resource":"bucket"`):                                                              `Resource bucket must be in ARN format or "*".`,
+		allow(`"Action":"s3:*","Resource":"*","Conditions":{}`):                                                   "Syntax errors in policy. statement 1:",
+		allow(`"Action":"s3:*","Resource":"*","Condition":{"StringIs":{"a":"b"}}`):                                "Syntax errors in policy. statement 1:",
 		allow(`"Sid":"a","Action":"s3:*","Resource":"*"},{"Sid":"a","Effect":"Deny","Action":"*","Resource":"*"`): "Statement IDs (SID) in a single policy must be unique.",
 	} {
 		_, err := s.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: str("r"), PolicyName: str("p"), PolicyDocument: &document})
 		wantError(t, document, err, "MalformedPolicyDocument", message)
 		_, err = s.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: str("p"), PolicyDocument: &document})
 		wantError(t, document, err, "MalformedPolicyDocument", message)
+	}
+	// A managed policy is of the newer version; an inline one need not be.
+	for _, version := range []string{``, `"Version":"2008-10-17",`} {
+		document := `{` + version + `"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`
+		_, err := s.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: str("p"), PolicyDocument: &document})
+		wantError(t, document, err, "MalformedPolicyDocument", "Policy document must be version 2012-10-17 or greater.")
+		if _, err := s.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: str("r"), PolicyName: str("p"), PolicyDocument: &document}); err != nil {
+			t.Errorf("%s: %v", document, err)
+		}
 	}
 	trust := func(principal string) string { return allow(`"Action":"sts:AssumeRole","Principal":` + principal) }
 	for document, message := range map[string]string{

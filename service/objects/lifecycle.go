@@ -110,11 +110,12 @@ func (s *Service) readRule(in types.LifecycleRule) (lifecycleRule, error) {
 }
 
 func (r *lifecycleRule) readFilter(in types.LifecycleRule) error {
-	if (in.Prefix == nil) == (in.Filter == nil) {
+	plain := plainPrefix(&in)
+	if (*plain == nil) == (in.Filter == nil) {
 		return malformedXML()
 	}
-	if in.Prefix != nil {
-		r.Plain, r.Prefix = true, *in.Prefix
+	if *plain != nil {
+		r.Plain, r.Prefix = true, **plain
 		return nil
 	}
 	f, given := *in.Filter, 0
@@ -140,6 +141,12 @@ func (r *lifecycleRule) readFilter(in types.LifecycleRule) error {
 	var err error
 	r.Tags, err = readTags(tags, maxObjectTags, nil)
 	return err
+}
+
+// plainPrefix is where rules without a Filter have their prefix. S3 goes on
+// taking such rules, though Filter has replaced them.
+func plainPrefix(r *types.LifecycleRule) **string {
+	return &r.Prefix //lint:ignore SA1019 clients send it
 }
 
 func (r *lifecycleRule) readActions(in types.LifecycleRule) error {
@@ -223,7 +230,7 @@ func (r *lifecycleRule) show() types.LifecycleRule {
 	tags := showTags(r.Tags)
 	switch {
 	case r.Plain:
-		out.Prefix = &r.Prefix
+		*plainPrefix(&out) = &r.Prefix
 	case len(tags) == 0 && r.Above == nil && r.Below == nil:
 		out.Filter = &types.LifecycleRuleFilter{Prefix: &r.Prefix}
 	case len(tags) == 1 && r.Prefix == "" && r.Above == nil && r.Below == nil:

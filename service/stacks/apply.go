@@ -157,7 +157,7 @@ func (x *execution) plan(rec *resourceRecord, to state) (do, reason string, err 
 	}
 	t, ok := x.s.lookUp(to.Type)
 	if !ok {
-		return "", "", fmt.Errorf("Unrecognized resource types: [%s]", to.Type)
+		return "", "", words("Unrecognized resource types: [%s]", to.Type)
 	}
 	changed := changedProperties(now.Properties, to.Properties)
 	retagged := t.Tags != "" && !maps.Equal(now.Tags, to.Tags)
@@ -171,7 +171,7 @@ func (x *execution) plan(rec *resourceRecord, to state) (do, reason string, err 
 	}
 	if t.Naming != nil && now.Type == to.Type {
 		if name, given := to.Properties[t.Naming.Property]; given && equal(name, now.Properties[t.Naming.Property]) {
-			return "", "", fmt.Errorf("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", now.PhysicalID)
+			return "", "", words("CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename %s and update the stack again.", now.PhysicalID)
 		}
 	}
 	return doReplace, "Requested update requires the creation of a new physical resource; hence creating one.", nil

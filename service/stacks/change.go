@@ -194,7 +194,7 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	c := rec.Change
 	t, ok := x.s.lookUp(c.To.Type)
 	if !ok {
-		return state{}, nil, fmt.Errorf("Unrecognized resource types: [%s]", c.To.Type)
+		return state{}, nil, words("Unrecognized resource types: [%s]", c.To.Type)
 	}
 	in, err := x.input(ctx, t, rec, c.To, c.Token)
 	if err != nil {
@@ -314,7 +314,7 @@ func (x *execution) pause(ctx context.Context, d time.Duration) error {
 // overdue fails when the stack has had its time.
 func (x *execution) overdue() error {
 	if !x.op.Deadline.IsZero() && x.op.Phase == phaseApply && !x.s.Now().Before(x.op.Deadline) {
-		return errors.New("Stack creation time exceeded the specified timeout")
+		return words("Stack creation time exceeded the specified timeout")
 	}
 	return nil
 }
@@ -332,28 +332,5 @@ func (x *execution) nameFor(logicalID string, to state) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := x.stack.Name + "-" + logicalID + "-" + random
-	if t.Naming.Make != nil {
-		name = t.Naming.Make(x.stack.Name, logicalID, random)
-	} else if limit := t.Naming.Limit; limit > 0 && len(name) > limit {
-		// The random part stays; the rest is shared out between the two names.
-		room := limit - len(random) - 2
-		stack, id := x.stack.Name, logicalID
-		if len(stack)+len(id) > room {
-			half := room / 2
-			switch {
-			case len(id) <= half:
-				stack = stack[:room-len(id)]
-			case len(stack) <= half:
-				id = id[:room-len(stack)]
-			default:
-				stack, id = stack[:half], id[:room-half]
-			}
-		}
-		name = stack + "-" + id + "-" + random
-	}
-	if t.Naming.Lower {
-		name = strings.ToLower(name)
-	}
-	return name, nil
+	return t.Naming.Name(x.stack.Name, logicalID, random), nil
 }

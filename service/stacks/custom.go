@@ -109,7 +109,7 @@ func (s *Service) provide(ctx context.Context, what string, c *resource.Change[c
 		}
 		left := cb.Expires.Sub(s.Now())
 		if left <= 0 {
-			return resource.Result{}, fmt.Errorf("CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [%s].", c.Token)
+			return resource.Result{}, words("CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [%s].", c.Token)
 		}
 		if err := c.Pause(ctx, left); err != nil {
 			return resource.Result{}, err

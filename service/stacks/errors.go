@@ -38,3 +38,11 @@ func message(err error) string {
 	}
 	return err.Error()
 }
+
+// A worded error is one in CloudFormation's own words, which events and statuses show.
+type worded string
+
+func (w worded) Error() string { return string(w) }
+
+// words makes an error that users read as it is: a sentence, as CloudFormation would say it.
+func words(format string, args ...any) error { return worded(fmt.Sprintf(format, args...)) }

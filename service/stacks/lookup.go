@@ -3,7 +3,6 @@ package stacks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 
@@ -23,7 +22,7 @@ func (l lookup) Ref(id string) (any, error) {
 	defer l.x.mu.Unlock()
 	rec := l.x.records[id]
 	if rec == nil || rec.Now.PhysicalID == "" {
-		return nil, fmt.Errorf("Resource %s does not exist", id)
+		return nil, words("Resource %s does not exist", id)
 	}
 	return rec.Now.Ref, nil
 }
@@ -33,7 +32,7 @@ func (l lookup) GetAtt(id, attribute string) (any, error) {
 	defer l.x.mu.Unlock()
 	rec := l.x.records[id]
 	if rec == nil || rec.Now.PhysicalID == "" {
-		return nil, fmt.Errorf("Resource %s does not exist", id)
+		return nil, words("Resource %s does not exist", id)
 	}
 	return attributeOf(id, rec.Now, attribute)
 }
@@ -49,9 +48,9 @@ func attributeOf(id string, now state, attribute string) (any, error) {
 		v, ok := m[part]
 		if !ok {
 			if custom(now.Type) {
-				return nil, fmt.Errorf("CustomResource attribute error: Vendor response doesn't contain %s attribute in object %s", attribute, now.PhysicalID)
+				return nil, words("CustomResource attribute error: Vendor response doesn't contain %s attribute in object %s", attribute, now.PhysicalID)
 			}
-			return nil, fmt.Errorf("Attribute %s of resource %s does not exist", attribute, id)
+			return nil, words("Attribute %s of resource %s does not exist", attribute, id)
 		}
 		at = v
 	}
@@ -62,7 +61,7 @@ func attributeOf(id string, now state, attribute string) (any, error) {
 func (l lookup) Import(name string) (any, error) {
 	e, revision, err := load[export](l.ctx, l.x.s, kindExport, exportKey(l.x.op.Account, l.x.op.Region, name))
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, fmt.Errorf("No export named %s found.", name)
+		return nil, words("No export named %s found.", name)
 	}
 	if err != nil {
 		return nil, err
@@ -118,12 +117,12 @@ func (x *execution) resolveDynamic(ctx context.Context, typ string, v any) (any,
 				return match
 			}
 			if _, ok := template.ParseReference(m[1], m[2]); !ok {
-				failed = fmt.Errorf("Template error: the dynamic reference %s is malformed", match)
+				failed = words("Template error: the dynamic reference %s is malformed", match)
 				return match
 			}
 			s, err := x.s.dynamic(ctx, m[1], m[2])
 			if err != nil {
-				failed = fmt.Errorf("%s: %s", match, message(err))
+				failed = words("%s: %s", match, message(err))
 			}
 			return s
 		})

@@ -3,7 +3,6 @@ package stacks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -102,7 +101,7 @@ func (s *Service) awaitNested(ctx context.Context, c *resource.Change[nestedProp
 					return resource.Result{PhysicalID: arn, Attributes: outputs}, nil
 				}
 			}
-			return resource.Result{}, fmt.Errorf("Embedded stack %s was not successfully created: %s", arn, k.Reason)
+			return resource.Result{}, words("Embedded stack %s was not successfully created: %s", arn, k.Reason)
 		}
 		if err := c.Pause(ctx, time.Second); err != nil {
 			return resource.Result{}, err
@@ -151,7 +150,7 @@ func (s *Service) deleteNested(ctx context.Context, c *resource.Change[nestedPro
 			return nil
 		}
 		if k.Operation == "" {
-			return fmt.Errorf("Embedded stack %s could not be deleted: %s", c.PhysicalID, k.Reason)
+			return words("Embedded stack %s could not be deleted: %s", c.PhysicalID, k.Reason)
 		}
 		if err := c.Pause(ctx, time.Second); err != nil {
 			return err

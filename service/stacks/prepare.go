@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,7 +196,11 @@ func (s *Service) process(ctx context.Context, t *target, k *stack) (*prepared, 
 	for _, name := range t.Transforms {
 		switch name {
 		case sam.Name:
-			out, err := sam.Transform(t.Processed, sam.Input{Parameters: t.Given, Region: k.Region, Partition: arn.Partition(k.Region)})
+			in, err := s.transformInput(ctx, t, k, doc)
+			if err != nil {
+				return nil, err
+			}
+			out, err := sam.Transform(t.Processed, in)
 			if err != nil {
 				return nil, &transformError{invalid("Transform %s failed with: %s", sam.Name, message(err))}
 			}
@@ -212,6 +217,51 @@ func (s *Service) process(ctx context.Context, t *target, k *stack) (*prepared, 
 	return p, err
 }
 
+// transformInput is what the SAM transform may know: it runs before the template is
+// checked as a whole, so the parameters are taken out and judged by themselves.
+func (s *Service) transformInput(ctx context.Context, t *target, k *stack, doc *template.Document) (sam.Input, error) {
+	in := sam.Input{Parameters: map[string]string{}, Region: k.Region, Partition: arn.Partition(k.Region), Run: t.ID}
+	root := map[string]any{"Resources": map[string]any{"Nothing": map[string]any{"Type": typeCDKMetadata}}}
+	if p, given := doc.Root["Parameters"]; given {
+		root["Parameters"] = p
+	}
+	tmpl, err := template.Load(root, doc.At)
+	if err != nil {
+		return in, templateError(err)
+	}
+	arguments, err := s.arguments(ctx, tmpl, t)
+	for name, a := range arguments {
+		in.Parameters[name] = cmp.Or(a.Resolved, a.Text)
+	}
+	return in, err
+}
+
+// arguments judges a target's parameter values. SSM parameters are read once, and then the target has them.
+func (s *Service) arguments(ctx context.Context, tmpl *template.Template, t *target) (template.Arguments, error) {
+	if t.Arguments == nil {
+		t.Arguments = map[string]string{}
+	}
+	arguments, err := tmpl.Arguments(ctx, t.Given, func(ctx context.Context, name string) (string, error) {
+		v, read := t.Arguments[name]
+		if read {
+			return v, nil
+		}
+		v, err := s.dynamic(resource.WithGate(ctx, s.Gate), "ssm", name)
+		if err == nil {
+			t.Arguments[name] = v
+		}
+		return v, err
+	})
+	if err != nil {
+		return nil, templateError(err)
+	}
+	t.Values = map[string]string{}
+	for name, a := range arguments {
+		t.Values[name] = a.Text
+	}
+	return arguments, nil
+}
+
 // bind makes a prepared of a target that was accepted before.
 func (s *Service) bind(ctx context.Context, t *target, k *stack) (*prepared, error) {
 	return s.load(ctx, t, k, nil)
@@ -223,24 +273,9 @@ func (s *Service) load(ctx context.Context, t *target, k *stack, at func(path ..
 	if err != nil {
 		return nil, templateError(err)
 	}
-	recorded := t.Arguments != nil
-	fetched := map[string]string{}
-	arguments, err := tmpl.Arguments(ctx, t.Given, func(ctx context.Context, name string) (string, error) {
-		if recorded {
-			return t.Arguments[name], nil
-		}
-		v, err := s.dynamic(resource.WithGate(ctx, s.Gate), "ssm", name)
-		fetched[name] = v
-		return v, err
-	})
+	arguments, err := s.arguments(ctx, tmpl, t)
 	if err != nil {
-		return nil, templateError(err)
-	}
-	if !recorded {
-		t.Arguments, t.Values = fetched, map[string]string{}
-		for name, a := range arguments {
-			t.Values[name] = a.Text
-		}
+		return nil, err
 	}
 	bound, err := tmpl.Bind(template.Scope{
 		Account: k.Account, Region: k.Region, Partition: arn.Partition(k.Region), URLSuffix: suffix(k.Region), StackID: k.arn(), StackName: k.Name, Arguments: arguments,

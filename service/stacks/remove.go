@@ -115,7 +115,7 @@ func (x *execution) deleteOne(ctx context.Context, rec *resourceRecord, retain b
 func (x *execution) destroy(ctx context.Context, rec *resourceRecord, was state) error {
 	t, ok := x.s.lookUp(was.Type)
 	if !ok {
-		return fmt.Errorf("Unrecognized resource types: [%s]", was.Type)
+		return words("Unrecognized resource types: [%s]", was.Type)
 	}
 	token, err := x.s.newID()
 	if err != nil {
@@ -171,6 +171,12 @@ func (x *execution) deleteLeftovers(ctx context.Context, rec *resourceRecord, fo
 		case was.UpdateReplace == "Retain":
 			status = "DELETE_SKIPPED"
 		default:
+			begun := x.event(rec, "DELETE_IN_PROGRESS", "")
+			begun.PhysicalID, begun.Type = was.PhysicalID, was.Type
+			same := *rec
+			if err := x.record(ctx, rec, &same, *begun); err != nil {
+				return err
+			}
 			if err := x.destroy(ctx, rec, was); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()

@@ -40,7 +40,6 @@ const (
 type world struct {
 	mu     sync.Mutex
 	things map[string]thing
-	made   int
 	log    []string // "create A", "delete id"…
 	refuse map[string]error
 	hold   map[string]chan struct{} // by name: what waits until it is closed

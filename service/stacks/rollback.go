@@ -94,7 +94,7 @@ func needsRestoring(now, before state) bool {
 func (x *execution) revert(ctx context.Context, rec *resourceRecord, attempted, before state) (state, error) {
 	t, ok := x.s.lookUp(before.Type)
 	if !ok || !t.Updates {
-		return state{}, fmt.Errorf("%s cannot be changed back", before.Type)
+		return state{}, words("%s cannot be changed back", before.Type)
 	}
 	token, err := x.s.newID()
 	if err != nil {

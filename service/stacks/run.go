@@ -102,7 +102,7 @@ type execution struct {
 }
 
 // errCancelled ends the waiting of resources beside one that failed.
-var errCancelled = errors.New("Resource creation cancelled")
+var errCancelled = words("Resource creation cancelled")
 
 func (s *Service) execute(ctx context.Context, key string) error {
 	for {

@@ -83,7 +83,7 @@ func (s *Service) waitForSignals(ctx context.Context, c *resource.Change[waitPro
 	for {
 		answers, err := s.callbackAnswers(ctx, s.tokenOf(c.Properties.Handle))
 		if errors.Is(err, store.ErrNotFound) {
-			return resource.Result{}, fmt.Errorf("%s is not the handle of a wait condition of this installation", c.Properties.Handle)
+			return resource.Result{}, words("%s is not the handle of a wait condition of this installation", c.Properties.Handle)
 		}
 		if err != nil {
 			return resource.Result{}, err
@@ -95,7 +95,7 @@ func (s *Service) waitForSignals(ctx context.Context, c *resource.Change[waitPro
 				continue // no signal; on AWS it is ignored too
 			}
 			if g.Status == "FAILURE" {
-				return resource.Result{}, fmt.Errorf("WaitCondition received failed message: '%s' for uniqueId: %s", g.Reason, g.UniqueId)
+				return resource.Result{}, words("WaitCondition received failed message: '%s' for uniqueId: %s", g.Reason, g.UniqueId)
 			}
 			if g.Status == "SUCCESS" {
 				data[g.UniqueId] = g.Data
@@ -106,7 +106,7 @@ func (s *Service) waitForSignals(ctx context.Context, c *resource.Change[waitPro
 		}
 		left := deadline.Sub(s.Now())
 		if left <= 0 {
-			return resource.Result{}, fmt.Errorf("WaitCondition timed out. Received %d conditions when expecting %d", len(data), count)
+			return resource.Result{}, words("WaitCondition timed out. Received %d conditions when expecting %d", len(data), count)
 		}
 		if err := c.Pause(ctx, left); err != nil {
 			return resource.Result{}, err

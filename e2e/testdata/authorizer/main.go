@@ -1,5 +1,5 @@
-// Command authorizer is a Lambda authorizer for the tests of HTTP APIs. It lets in
-// who sends the header x-token with the value "allow", fails for "fail", and
+// Command authorizer is a Lambda authorizer for the tests of HTTP and REST APIs. It lets in
+// who sends the header x-token with the value "allow", fails for "fail", says "Unauthorized" for "unknown", and
 // answers in both forms at once, as a simple answer and with a policy for the one
 // request. The context tells how often this process was asked and which
 // certificate the client has.
@@ -22,6 +22,7 @@ type event struct {
 	Version        string            `json:"version"`
 	MethodARN      string            `json:"methodArn"`
 	RouteARN       string            `json:"routeArn"`
+	Token          string            `json:"authorizationToken"` // of a TOKEN authorizer; others of format 1.0 have it too
 	Headers        map[string]string `json:"headers"`
 	RequestContext struct {
 		Authentication struct {
@@ -46,6 +47,12 @@ func main() {
 			if strings.EqualFold(name, "x-token") {
 				token = value
 			}
+		}
+		if e.Headers == nil {
+			token = e.Token
+		}
+		if token == "unknown" {
+			return nil, errors.New("Unauthorized")
 		}
 		if token == "fail" {
 			return nil, errors.New("told to fail")

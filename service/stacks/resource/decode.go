@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -197,7 +198,7 @@ func (d *decoder) value(raw any, v reflect.Value) {
 		d.problem("Value of property %s must be of type Integer", d.last())
 	case reflect.Float32, reflect.Float64:
 		if text, ok := Text(raw); ok {
-			if n, err := strconv.ParseFloat(text, v.Type().Bits()); err == nil {
+			if n, err := strconv.ParseFloat(text, v.Type().Bits()); err == nil && !math.IsNaN(n) && !math.IsInf(n, 0) {
 				v.SetFloat(n)
 				return
 			}

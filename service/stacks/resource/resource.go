@@ -50,7 +50,8 @@ type Spec[P any] struct {
 	// Create makes the resource, and returns when it can be used. It may run again after a
 	// crash, with the same Token and properties, the generated name among them. What exists already
 	// is taken over where it is surely the earlier attempt's: by the token, the tags (Change.Ours), a name that
-	// nobody else can have, or Change.PhysicalID. Anything else that is in the way is somebody's, and an error.
+	// nobody else can have, or Change.PhysicalID. Anything else that is in the way is somebody's, and an error
+	// (docs/decisions/062-whose-is-what-exists.md).
 	Create func(ctx context.Context, c *Change[P]) (Result, error)
 
 	// Update brings the resource from Old to Properties in place. Nil: every change
@@ -77,36 +78,36 @@ type Naming struct {
 	Make func(stack, logicalID, random string) string
 }
 
-// Name makes the name. Token stands for the random part: the same one gives the
-// same name, so that a repeated attempt makes the same thing, and who does not know it cannot guess the name.
-func (n *Naming) Name(stack, logicalID, token string) string {
-	const random = 12 // letters and digits, as long as AWS's
-	sum := sha256.Sum256([]byte("name\x00" + logicalID + "\x00" + token))
-	suffix := make([]byte, random)
-	for i := range suffix {
-		suffix[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[int(sum[i])%36]
-	}
+// Name makes the name. Random is its last part, which sees to it that no two are the same.
+func (n *Naming) Name(stack, logicalID, random string) string {
 	if n.Make != nil {
-		return n.Make(stack, logicalID, string(suffix))
+		return n.Make(stack, logicalID, random)
 	}
 	limit := n.Limit
 	if limit == 0 {
 		limit = 255
 	}
 	// Where both are long each gets half of the room; a short one leaves the rest to the other.
-	room := max(limit-random-2, 0)
+	room := max(limit-len(random)-2, 0)
 	logical := min(len(logicalID), max(room/2, room-len(stack)))
 	stack = stack[:min(len(stack), room-logical)]
-	name := strings.TrimRight(stack, "-") + "-" + logicalID[:logical] + "-" + string(suffix)
+	name := strings.TrimRight(stack, "-") + "-" + logicalID[:logical] + "-" + random
 	if n.Lower {
 		name = strings.ToLower(name)
 	}
 	return name
 }
 
-// Name is Naming.Name for the resource of the change. It is for ids that no property names.
+// Name is Naming.Name for the resource of the change, for ids that no property
+// names. The token stands for the random part: a repeated attempt makes the same name, and who does
+// not know the token cannot guess it.
 func (c *Change[P]) Name(limit int) string {
-	return (&Naming{Limit: limit}).Name(c.Stack.Name, c.LogicalID, c.Token)
+	sum := sha256.Sum256([]byte("name\x00" + c.LogicalID + "\x00" + c.Token))
+	random := make([]byte, 12) // as long as AWS's
+	for i := range random {
+		random[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[int(sum[i])%36]
+	}
+	return (&Naming{Limit: limit}).Name(c.Stack.Name, c.LogicalID, string(random))
 }
 
 // JSON is the text of a property of free JSON, as operations take policies and

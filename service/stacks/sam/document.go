@@ -28,7 +28,13 @@ var openAPI3 = regexp.MustCompile(`^3(\.\d)(\.\d)?$`)
 
 // document is the definition of an API, edited in place. Paths and operations
 // may stand inside an Fn::If; what is done to one is done to all branches.
-type document struct{ body object }
+type document struct {
+	body object
+
+	// A draft is thrown away but for its operations, which are merged into
+	// another definition.
+	draft bool
+}
 
 func swaggerSkeleton() object {
 	return object{"swagger": "2.0", "info": object{"version": "1.0", "title": ref("AWS::StackName")}, "paths": object{}}
@@ -55,7 +61,7 @@ func openSwagger(v any) (document, error) {
 	if !validSwagger(v) {
 		return document{}, badDocument("Invalid Swagger document or the Swagger document is not explicitly defined in 'DefinitionBody'.")
 	}
-	d := document{asMap(v)}
+	d := document{body: asMap(v)}
 	for _, path := range sorted(d.paths()) {
 		if _, err := d.items(path); err != nil {
 			return document{}, err
@@ -69,7 +75,7 @@ func openOpenAPI(v any) (document, error) {
 	if !validOpenAPI(v) {
 		return document{}, badDocument("Invalid OpenApi document. Invalid values or missing keys for 'openapi' or 'paths' in 'DefinitionBody'.")
 	}
-	d := document{asMap(v)}
+	d := document{body: asMap(v)}
 	for _, place := range []struct {
 		in   object
 		name string

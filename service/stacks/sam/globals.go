@@ -91,7 +91,7 @@ func checkGlobals(given any) (object, error) {
 // withoutIgnored leaves out what the resource's IgnoreGlobals names: "*" or a list.
 func withoutIgnored(id string, section object, ignored any) (object, error) {
 	bad := func(more string) error {
-		return &documentProblem{[]Problem{{id, fmt.Sprintf("Resource with id [%s] is invalid. Resource %s has invalid resource attribute 'IgnoreGlobals'%s.", id, id, more)}}}
+		return stop(badResource(id, "Resource %s has invalid resource attribute 'IgnoreGlobals'%s.", id, more))
 	}
 	if !truthy(ignored) {
 		return section, nil

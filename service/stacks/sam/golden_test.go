@@ -110,7 +110,7 @@ func readInput(t *testing.T, dir string) sam.Input {
 	return in
 }
 
-func encode(t *testing.T, v any) string {
+func encode(t testing.TB, v any) string {
 	t.Helper()
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -135,7 +135,7 @@ func decode(t *testing.T, text []byte) map[string]any {
 
 // readYAML reads a template as the stack engine gives it: numbers with their
 // text, intrinsic functions in long form.
-func readYAML(t *testing.T, path string) map[string]any {
+func readYAML(t testing.TB, path string) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -148,7 +148,7 @@ func readYAML(t *testing.T, path string) map[string]any {
 	return tree(t, n.Content[0]).(map[string]any)
 }
 
-func tree(t *testing.T, n *yaml.Node) any {
+func tree(t testing.TB, n *yaml.Node) any {
 	t.Helper()
 	tag := n.Tag
 	if strings.HasPrefix(tag, "!") && !strings.HasPrefix(tag, "!!") {

@@ -3,7 +3,6 @@ package sam
 import (
 	"maps"
 	"slices"
-	"strings"
 )
 
 // createdByTag marks what SAM made for an HTTP API.
@@ -141,12 +140,21 @@ func addHTTPTags(id string, given object, body any) (object, error) {
 		all = object{}
 	}
 	all[createdByTag] = "SAM"
+	byName := map[string]object{}
+	for _, item := range slices.Backward(listed) { // the first of a name counts
+		tag, ok := item.(object)
+		if !ok {
+			return nil, badDocument("Tags in OpenApi DefinitionBody need to be maps. %s is a %s.", show(item), pythonType(item))
+		}
+		if name, ok := tag["name"].(string); ok {
+			byName[name] = tag
+		}
+	}
 	for _, name := range names {
-		at := slices.IndexFunc(listed, func(item any) bool { return asMap(item)["name"] == name })
-		if at < 0 {
-			listed = append(listed, object{"name": name, tagValueKey: all[name]})
+		if tag, ok := byName[name]; ok {
+			tag[tagValueKey] = all[name]
 		} else {
-			asMap(listed[at])[tagValueKey] = all[name]
+			listed = append(listed, object{"name": name, tagValueKey: all[name]})
 		}
 	}
 	d.body["tags"] = listed
@@ -255,94 +263,4 @@ func (t *transform) addHTTPStage(s *source, tags object) error {
 	_, err := s.add(id, "AWS::ApiGatewayV2::Stage", stage)
 	t.refs.add(s.id, "Stage", id)
 	return err
-}
-
-// httpCORS are the keys of CorsConfiguration.
-var httpCORS = []string{"AllowOrigins", "AllowHeaders", "AllowMethods", "ExposeHeaders", "MaxAge", "AllowCredentials"}
-
-// addHTTPCORS writes CorsConfiguration into the definition: true, a mapping, or an
-// intrinsic function that gives one.
-func addHTTPCORS(id string, given, body any) error {
-	if !truthy(body) {
-		return badResource(id, "Cors works only with inline OpenApi specified in 'DefinitionBody' property.")
-	}
-	settings := object{"AllowOrigins": []any{"*"}}
-	switch m, isMap := given.(object); {
-	case isIntrinsic(given):
-		settings = object{"AllowOrigins": given}
-	case isMap:
-		for _, key := range sorted(m) {
-			if !slices.Contains(httpCORS, key) {
-				return badResource(id, "Invalid key '%s' for 'Cors' property.", key)
-			}
-		}
-		settings = m
-	default:
-		if _, ok := given.(bool); !ok {
-			return badResource(id, "Invalid value for 'Cors' property.")
-		}
-	}
-	if !validOpenAPI(body) {
-		return badResource(id, "Unable to add Cors configuration because 'DefinitionBody' does not contain a valid OpenApi definition.")
-	}
-	if origins, ok := settings["AllowOrigins"].([]any); ok && len(origins) == 1 && origins[0] == "*" && settings["AllowCredentials"] == true {
-		return badResource(id, "Unable to add Cors configuration because 'AllowCredentials' can not be true when 'AllowOrigin' is \"'*'\" or not set.")
-	}
-	d, err := openOpenAPI(body)
-	if err != nil {
-		return err
-	}
-	cors, ok := d.body[corsKey].(object)
-	if !ok && d.body[corsKey] != nil {
-		return badDocument("Value of '%s' must be a dictionary according to Swagger spec.", corsKey)
-	}
-	if cors == nil {
-		cors = object{}
-	}
-	d.body[corsKey] = cors
-	if isIntrinsic(settings["AllowOrigins"]) {
-		// AWS puts the function in the place of all the settings.
-		for key, value := range asMap(lowerCORS(settings["AllowOrigins"])) {
-			cors[key] = value
-		}
-		return nil
-	}
-	for _, key := range httpCORS {
-		value := settings[key]
-		switch {
-		case key == "MaxAge" && value == nil:
-		case key == "AllowCredentials" && value != true:
-		case key != "MaxAge" && !truthy(value):
-		default:
-			cors[lowerFirst(key)] = value
-		}
-	}
-	return nil
-}
-
-func lowerFirst(s string) string { return strings.ToLower(s[:1]) + s[1:] }
-
-// lowerCORS writes the keys of CorsConfiguration in a tree as OpenAPI has them,
-// wherever they stand.
-func lowerCORS(v any) any {
-	switch v := v.(type) {
-	case string:
-		for _, key := range httpCORS {
-			v = strings.ReplaceAll(v, key, lowerFirst(key))
-		}
-		return v
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = lowerCORS(item)
-		}
-		return out
-	case object:
-		out := make(object, len(v))
-		for key, item := range v {
-			out[lowerCORS(key).(string)] = lowerCORS(item)
-		}
-		return out
-	}
-	return v
 }

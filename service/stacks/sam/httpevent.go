@@ -2,6 +2,7 @@ package sam
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func (e *httpAPIEvent) add(t *transform, s *source, f functionTarget) error {
 			return ofDefinition(e.apiID, err)
 		}
 	}
-	if err := e.addPermission(s, document{asMap(body)}, f); err != nil {
+	if err := e.addPermission(s, document{body: asMap(body)}, f); err != nil {
 		return err
 	}
 	if !hasBody {
@@ -177,22 +178,32 @@ func (e *httpAPIEvent) refineRoute(d document) error {
 		if truthy(e.props["PayloadFormatVersion"]) {
 			integration["payloadFormatVersion"] = e.props["PayloadFormatVersion"]
 		}
-		for _, match := range pathParameter.FindAllStringSubmatch(e.path, -1) {
-			addPathParameter(operation, match[1])
+		if names := pathParameter.FindAllStringSubmatch(e.path, -1); len(names) > 0 {
+			addPathParameters(operation, names)
 		}
 	}
 	return nil
 }
 
-func addPathParameter(operation object, name string) {
+// addPathParameters declares the parameters of a path, given as matches of pathParameter.
+func addPathParameters(operation object, matches [][]string) {
 	parameters, _ := operation["parameters"].([]any)
-	for _, item := range parameters {
-		if parameter := asMap(item); parameter["name"] == name {
-			parameter["in"], parameter["required"] = "path", true
-			return
+	byName := map[string]object{}
+	for _, item := range slices.Backward(parameters) { // the first of a name counts
+		if name, ok := asMap(item)["name"].(string); ok {
+			byName[name] = asMap(item)
 		}
 	}
-	operation["parameters"] = append(parameters, object{"name": name, "in": "path", "required": true})
+	for _, match := range matches {
+		parameter := byName[match[1]]
+		if parameter == nil {
+			parameter = object{"name": match[1]}
+			byName[match[1]] = parameter
+			parameters = append(parameters, parameter)
+		}
+		parameter["in"], parameter["required"] = "path", true
+	}
+	operation["parameters"] = parameters
 }
 
 // addAuth writes the event's authorizer into the route.

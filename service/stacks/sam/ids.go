@@ -50,6 +50,9 @@ func alphanumeric(s string) bool {
 	return s != ""
 }
 
+// maxLogicalID is CloudFormation's limit.
+const maxLogicalID = 255
+
 // checkLogicalID refuses what CloudFormation would not take as a logical id.
 func checkLogicalID(id string) error {
 	for i := range len(id) {
@@ -58,10 +61,20 @@ func checkLogicalID(id string) error {
 			return badResource(id, "Logical ids must be alphanumeric.")
 		}
 	}
-	if id == "" {
+	switch {
+	case id == "":
 		return badResource(id, "Logical ids must be alphanumeric.")
+	case len(id) > maxLogicalID:
+		return badResource(id[:maxLogicalID], "Logical ids have at most %d characters.", maxLogicalID)
 	}
 	return nil
+}
+
+// jsonOf gives a value's canonical JSON: equal values have equal JSON.
+func jsonOf(v any) string {
+	var b strings.Builder
+	writeJSON(&b, v)
+	return b.String()
 }
 
 // writeJSON writes a tree as Python's json.dumps does with sorted keys, no

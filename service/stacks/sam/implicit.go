@@ -1,7 +1,6 @@
 package sam
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,16 +65,10 @@ func (t *transform) addImplicitAPI(kind implicitKind) error {
 			continue
 		}
 		err := t.addEventPaths(kind, asMap(t.source[id]), used)
-		var event *eventProblem
-		var wrong *resourceProblem
-		switch {
-		case errors.As(err, &event):
-			errors.As(ofResource(id, err), &wrong)
-			problems = append(problems, wrong.Problem)
-		case errors.As(err, &wrong):
-			return &documentProblem{[]Problem{wrong.Problem}}
-		case err != nil:
-			return err
+		if event, ok := err.(*eventProblem); ok {
+			problems = append(problems, event.of(id))
+		} else if err != nil {
+			return stop(err)
 		}
 	}
 
@@ -193,7 +186,7 @@ func (t *transform) addEventPath(kind implicitKind, event, apiID, path, method s
 	if !t.managed[apiID] || !kind.valid(body) {
 		return nil
 	}
-	return document{asMap(body)}.addPath(path, method)
+	return document{body: asMap(body)}.addPath(path, method)
 }
 
 // addRouteSettings moves an event's RouteSettings to its API.

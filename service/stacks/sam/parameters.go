@@ -11,10 +11,13 @@ import (
 // Most references stay as they are for CloudFormation to resolve. Those whose
 // values decide what is generated (the name of an alias, a custom domain,
 // authorizers) are replaced, as AWS does.
-type parameters map[string]any
+type parameters struct {
+	values map[string]any
+	filled int // bytes of text made by filling in values
+}
 
-func newParameters(template object, in Input) parameters {
-	p := make(parameters, len(in.Parameters)+2)
+func newParameters(template object, in Input) *parameters {
+	p := make(map[string]any, len(in.Parameters)+2)
 	for name, definition := range asMap(template["Parameters"]) {
 		if value, ok := asMap(definition)["Default"]; ok {
 			p[name] = value
@@ -24,13 +27,13 @@ func newParameters(template object, in Input) parameters {
 	for name, value := range in.Parameters {
 		p[name] = value
 	}
-	return p
+	return &parameters{values: p}
 }
 
 // lookup gives the value of a parameter. One that CloudFormation has yet to work out
 // is passed to a transform in a marked form, and has no value here.
-func (p parameters) lookup(name string) (any, bool) {
-	value, ok := p[name]
+func (p *parameters) lookup(name string) (any, bool) {
+	value, ok := p.values[name]
 	if text, isText := value.(string); isText && strings.HasPrefix(text, "{{IntrinsicFunction:") {
 		return nil, false
 	}
@@ -41,7 +44,7 @@ func (p parameters) lookup(name string) (any, bool) {
 var variable = regexp.MustCompile(`\$\{([A-Za-z0-9.]+|AWS::[A-Z][A-Za-z]*)\}`)
 
 // resolve copies a tree with the references to parameters replaced by values.
-func (p parameters) resolve(v any) (any, error) {
+func (p *parameters) resolve(v any) (any, error) {
 	name, arg := intrinsic(v)
 	if name == "Ref" {
 		if text, ok := arg.(string); ok {
@@ -55,7 +58,7 @@ func (p parameters) resolve(v any) (any, error) {
 }
 
 // resolveBelow is resolve for what a value is made of; a value that is itself a Ref stays.
-func (p parameters) resolveBelow(v any) (any, error) {
+func (p *parameters) resolveBelow(v any) (any, error) {
 	if name, arg := intrinsic(v); name == "Fn::Sub" {
 		replaced, err := p.substitute(arg)
 		if err != nil {
@@ -94,7 +97,7 @@ func (p parameters) resolveBelow(v any) (any, error) {
 }
 
 // resolveMap is resolve for a property that has to be a mapping in the end.
-func (p parameters) resolveMap(id, name string, v any) (object, error) {
+func (p *parameters) resolveMap(id, name string, v any) (object, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -106,17 +109,22 @@ func (p parameters) resolveMap(id, name string, v any) (object, error) {
 }
 
 // substitute replaces the variables of an Fn::Sub that are parameters.
-func (p parameters) substitute(arg any) (any, error) {
+func (p *parameters) substitute(arg any) (any, error) {
 	var err error
 	replace := func(text string) string {
 		return variable.ReplaceAllStringFunc(text, func(whole string) string {
 			value, ok := p.lookup(whole[2 : len(whole)-1])
-			if !ok {
+			if !ok || err != nil {
 				return whole
 			}
 			replaced, isText := value.(string)
-			if !isText && err == nil {
+			if !isText {
 				err = badDocument("Invalid Fn::Sub variable value %s. Fn::Sub expects all variables to be strings.", show(value))
+				return whole
+			}
+			if p.filled += len(replaced); p.filled > maxSize {
+				err = badDocument("Its values of parameters fill in to more than %d bytes.", maxSize)
+				return whole
 			}
 			return replaced
 		})
@@ -138,7 +146,7 @@ func (p parameters) substitute(arg any) (any, error) {
 
 // keepRef resolves what a value is made of, but not the value itself when it is a
 // Ref: CloudFormation resolves that one.
-func (p parameters) keepRef(v any) (any, error) {
+func (p *parameters) keepRef(v any) (any, error) {
 	if name, _ := intrinsic(v); name == "Ref" {
 		return v, nil
 	}

@@ -4,8 +4,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
 	"sync"
 )
@@ -207,6 +205,10 @@ func fillIn(v any, values object) any {
 // addPolicies adds the entries of Policies to a role's managed policies, each
 // once, and to its inline ones, which are named after their place in the list.
 func (t *transform) addPolicies(id string, given any, managed, inline []any) ([]any, []any, error) {
+	has := map[string]bool{}
+	for _, arn := range managed {
+		has[jsonOf(arn)] = true
+	}
 	for i, entry := range policyEntries(given) {
 		kind, err := kindOfPolicy(entry)
 		if err != nil {
@@ -220,7 +222,8 @@ func (t *transform) addPolicies(id string, given any, managed, inline []any) ([]
 			inline = append(inline, named)
 		case managedPolicy:
 			arn, _ := eachBranch(entry, func(branch any) (any, error) { return t.policyARN(branch), nil })
-			if !slices.ContainsFunc(managed, func(m any) bool { return reflect.DeepEqual(m, arn) }) {
+			if key := jsonOf(arn); !has[key] {
+				has[key] = true
 				managed = append(managed, arn)
 			}
 		default:

@@ -2,7 +2,6 @@ package sam
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,16 +45,32 @@ func (p *eventProblem) Error() string {
 	return fmt.Sprintf("Event with id [%s] is invalid. %s", p.event, p.message)
 }
 
+// of gives the problem as one of the function that has the event.
+func (p *eventProblem) of(functionID string) Problem { return problemOf(functionID, "%s", p.Error()) }
+
+func problemOf(id, format string, args ...any) Problem {
+	return Problem{id, fmt.Sprintf("Resource with id [%s] is invalid. ", id) + short(fmt.Sprintf(format, args...))}
+}
+
+// short bounds a message that quotes a value of the template.
+func short(message string) string {
+	const most = 4 << 10
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
+}
+
 func badResource(id, format string, args ...any) error {
-	return &resourceProblem{Problem{id, fmt.Sprintf("Resource with id [%s] is invalid. ", id) + fmt.Sprintf(format, args...)}}
+	return &resourceProblem{problemOf(id, format, args...)}
 }
 
 func badEvent(id, format string, args ...any) error {
-	return &eventProblem{id, fmt.Sprintf(format, args...)}
+	return &eventProblem{id, short(fmt.Sprintf(format, args...))}
 }
 
 func structureText(format string, args ...any) string {
-	return "Structure of the SAM template is invalid. " + fmt.Sprintf(format, args...)
+	return "Structure of the SAM template is invalid. " + short(fmt.Sprintf(format, args...))
 }
 
 // badStructure is a problem of one resource that AWS words as one of the template.
@@ -68,6 +83,14 @@ func badDocument(format string, args ...any) error {
 	return &documentProblem{[]Problem{{"", structureText(format, args...)}}}
 }
 
+// stop makes a resource's problem one that ends the expansion.
+func stop(err error) error {
+	if resource, ok := err.(*resourceProblem); ok {
+		return &documentProblem{[]Problem{resource.Problem}}
+	}
+	return err
+}
+
 // notBuilt names something of SAM that this package does not expand.
 func notBuilt(id, what string) error {
 	return badResource(id, "%s is not supported.", what)
@@ -75,9 +98,8 @@ func notBuilt(id, what string) error {
 
 // ofResource turns a problem of an event into one of the resource that has the event.
 func ofResource(id string, err error) error {
-	var event *eventProblem
-	if errors.As(err, &event) {
-		return badResource(id, "%s", event.Error())
+	if event, ok := err.(*eventProblem); ok {
+		return &resourceProblem{event.of(id)}
 	}
 	return err
 }

@@ -17,12 +17,13 @@ type property struct {
 type kind int
 
 const (
-	anything kind = iota
-	text
-	mapping
-	list
-	whole // an integer; Python's booleans are integers
-	boolean
+	anyValue kind = iota
+	aText
+	otherText // text, of which AWS says only that the type is wrong
+	aMap
+	aList
+	anInt // Python's booleans are integers
+	aBool
 	textOrMap
 	booleanOrMap
 	textsOrMaps // a list of them
@@ -35,9 +36,9 @@ const (
 type rule int
 
 const (
-	required  rule = 1 << iota
-	literal        // an intrinsic function may not stand for it
-	unfitting      // known to SAM, not built here
+	required rule = 1 << iota
+	literal       // an intrinsic function may not stand for it
+	unbuilt       // known to SAM, not built here
 )
 
 func (k kind) fits(v any) bool {
@@ -49,15 +50,15 @@ func (k kind) fits(v any) bool {
 		return isList && !slices.ContainsFunc(items, func(item any) bool { return !k.fits(item) })
 	}
 	switch k {
-	case text:
+	case aText, otherText:
 		return isText
-	case mapping:
+	case aMap:
 		return isMap
-	case list:
+	case aList:
 		return isList
-	case boolean:
+	case aBool:
 		return isBool
-	case whole:
+	case anInt:
 		number, ok := v.(json.Number)
 		return isBool || ok && !strings.ContainsAny(number.String(), ".eE")
 	case textOrMap:
@@ -84,9 +85,9 @@ func (k kind) fits(v any) bool {
 // wrong is what AWS says of a value that does not fit.
 func (p property) wrong(id string) error {
 	switch p.kind {
-	case text:
+	case aText:
 		return badResource(id, "Property '%s' should be a string.", p.name)
-	case mapping:
+	case aMap:
 		return badResource(id, "Property '%s' should be a map.", p.name)
 	case retainOrDelete:
 		return badResource(id, "Property '%s' should be a one of the strings: 'Delete' or 'Retain'.", p.name)
@@ -104,7 +105,7 @@ func check(id, resourceType string, table []property, given object) error {
 	}
 	for _, p := range table {
 		value := given[p.name]
-		if m, ok := value.(object); ok && len(m) == 1 && p.rule&literal == 0 && p.rule&unfitting == 0 {
+		if m, ok := value.(object); ok && len(m) == 1 && p.rule&literal == 0 && p.rule&unbuilt == 0 {
 			continue // it may be an intrinsic function
 		}
 		switch {
@@ -113,7 +114,7 @@ func check(id, resourceType string, table []property, given object) error {
 		case value == nil:
 		case !p.kind.fits(value):
 			return p.wrong(id)
-		case p.rule&unfitting != 0 && truthy(value):
+		case p.rule&unbuilt != 0 && truthy(value):
 			return notBuilt(id, "Property '"+p.name+"' of "+resourceType)
 		}
 	}
@@ -122,141 +123,141 @@ func check(id, resourceType string, table []property, given object) error {
 
 var functionProperties = []property{
 	{"FunctionName", textOrMap, 0},
-	{"Handler", anything, 0},
-	{"Runtime", anything, 0},
-	{"CodeUri", anything, 0},
-	{"ImageUri", anything, 0},
-	{"PackageType", anything, 0},
-	{"InlineCode", anything, 0},
-	{"DeadLetterQueue", mapping, 0},
-	{"Description", anything, 0},
-	{"MemorySize", anything, 0},
-	{"Timeout", anything, 0},
-	{"VpcConfig", anything, 0},
-	{"Role", text, 0},
-	{"AssumeRolePolicyDocument", mapping, 0},
+	{"Handler", anyValue, 0},
+	{"Runtime", anyValue, 0},
+	{"CodeUri", anyValue, 0},
+	{"ImageUri", anyValue, 0},
+	{"PackageType", anyValue, 0},
+	{"InlineCode", anyValue, 0},
+	{"DeadLetterQueue", aMap, 0},
+	{"Description", anyValue, 0},
+	{"MemorySize", anyValue, 0},
+	{"Timeout", anyValue, 0},
+	{"VpcConfig", anyValue, 0},
+	{"Role", aText, 0},
+	{"AssumeRolePolicyDocument", aMap, 0},
 	{"Policies", policyList, 0},
-	{"RolePath", anything, 0},
-	{"PermissionsBoundary", text, 0},
+	{"RolePath", anyValue, 0},
+	{"PermissionsBoundary", aText, 0},
 	{"Environment", mapOfMaps, 0},
 	{"Events", mapOfMaps, 0},
-	{"Tags", mapping, 0},
-	{"PropagateTags", boolean, 0},
+	{"Tags", aMap, 0},
+	{"PropagateTags", aBool, 0},
 	{"Tracing", textOrMap, 0},
-	{"KmsKeyArn", anything, 0},
-	{"DeploymentPreference", mapping, unfitting},
-	{"ReservedConcurrentExecutions", anything, 0},
+	{"KmsKeyArn", anyValue, 0},
+	{"DeploymentPreference", aMap, unbuilt},
+	{"ReservedConcurrentExecutions", anyValue, 0},
 	{"Layers", textsOrMaps, 0},
-	{"EventInvokeConfig", mapping, unfitting},
-	{"EphemeralStorage", anything, 0},
-	{"AutoPublishAlias", text, 0},
-	{"AutoPublishCodeSha256", text, 0},
-	{"AutoPublishAliasAllProperties", boolean, literal},
-	{"VersionDescription", anything, 0},
-	{"ProvisionedConcurrencyConfig", anything, 0},
-	{"FileSystemConfigs", anything, 0},
-	{"ImageConfig", anything, 0},
-	{"CodeSigningConfigArn", anything, 0},
-	{"Architectures", anything, 0},
-	{"SnapStart", mapping, 0},
-	{"FunctionUrlConfig", mapping, unfitting},
-	{"RuntimeManagementConfig", anything, 0},
-	{"LoggingConfig", anything, 0},
-	{"RecursiveLoop", anything, 0},
-	{"SourceKMSKeyArn", anything, 0},
-	{"CapacityProviderConfig", mapping, unfitting},
-	{"FunctionScalingConfig", mapping, unfitting},
+	{"EventInvokeConfig", aMap, unbuilt},
+	{"EphemeralStorage", anyValue, 0},
+	{"AutoPublishAlias", otherText, 0},
+	{"AutoPublishCodeSha256", otherText, 0},
+	{"AutoPublishAliasAllProperties", aBool, literal},
+	{"VersionDescription", anyValue, 0},
+	{"ProvisionedConcurrencyConfig", anyValue, 0},
+	{"FileSystemConfigs", anyValue, 0},
+	{"ImageConfig", anyValue, 0},
+	{"CodeSigningConfigArn", anyValue, 0},
+	{"Architectures", anyValue, 0},
+	{"SnapStart", aMap, 0},
+	{"FunctionUrlConfig", aMap, unbuilt},
+	{"RuntimeManagementConfig", anyValue, 0},
+	{"LoggingConfig", anyValue, 0},
+	{"RecursiveLoop", anyValue, 0},
+	{"SourceKMSKeyArn", anyValue, 0},
+	{"CapacityProviderConfig", aMap, unbuilt},
+	{"FunctionScalingConfig", aMap, unbuilt},
 	{"VersionDeletionPolicy", retainOrDelete, 0},
-	{"PublishToLatestPublished", anything, unfitting},
-	{"TenancyConfig", anything, 0},
-	{"DurableConfig", mapping, 0},
+	{"PublishToLatestPublished", anyValue, 0},
+	{"TenancyConfig", anyValue, 0},
+	{"DurableConfig", aMap, 0},
 }
 
 var apiProperties = []property{
 	{"Name", textOrMap, 0},
 	{"StageName", textOrMap, required},
-	{"Tags", mapping, 0},
-	{"PropagateTags", boolean, 0},
-	{"DefinitionBody", mapping, 0},
+	{"Tags", aMap, 0},
+	{"PropagateTags", aBool, 0},
+	{"DefinitionBody", aMap, 0},
 	{"DefinitionUri", textOrMap, 0},
-	{"MergeDefinitions", boolean, literal},
-	{"CacheClusterEnabled", boolean, 0},
-	{"CacheClusterSize", text, 0},
-	{"Variables", mapping, 0},
+	{"MergeDefinitions", aBool, literal},
+	{"CacheClusterEnabled", aBool, 0},
+	{"CacheClusterSize", aText, 0},
+	{"Variables", aMap, 0},
 	{"EndpointConfiguration", textOrMap, 0},
-	{"MethodSettings", list, 0},
-	{"BinaryMediaTypes", list, 0},
-	{"MinimumCompressionSize", whole, 0},
+	{"MethodSettings", aList, 0},
+	{"BinaryMediaTypes", aList, 0},
+	{"MinimumCompressionSize", anInt, 0},
 	{"Cors", textOrMap, 0},
-	{"Auth", mapping, 0},
-	{"GatewayResponses", mapping, 0},
-	{"AccessLogSetting", mapping, 0},
-	{"CanarySetting", mapping, 0},
-	{"TracingEnabled", boolean, 0},
-	{"OpenApiVersion", text, 0},
-	{"Models", mapping, 0},
-	{"Domain", mapping, 0},
-	{"FailOnWarnings", boolean, 0},
-	{"Description", text, 0},
-	{"Mode", text, 0},
-	{"DisableExecuteApiEndpoint", boolean, 0},
-	{"ApiKeySourceType", text, 0},
-	{"AlwaysDeploy", boolean, literal},
+	{"Auth", aMap, 0},
+	{"GatewayResponses", aMap, 0},
+	{"AccessLogSetting", aMap, 0},
+	{"CanarySetting", aMap, 0},
+	{"TracingEnabled", aBool, 0},
+	{"OpenApiVersion", aText, 0},
+	{"Models", aMap, 0},
+	{"Domain", aMap, 0},
+	{"FailOnWarnings", aBool, 0},
+	{"Description", aText, 0},
+	{"Mode", aText, 0},
+	{"DisableExecuteApiEndpoint", aBool, 0},
+	{"ApiKeySourceType", aText, 0},
+	{"AlwaysDeploy", aBool, literal},
 	{"Policy", textOrMap, 0},
-	{"SecurityPolicy", text, 0},
-	{"EndpointAccessMode", text, 0},
+	{"SecurityPolicy", aText, 0},
+	{"EndpointAccessMode", aText, 0},
 }
 
 var httpAPIProperties = []property{
-	{"Name", anything, 0},
+	{"Name", anyValue, 0},
 	{"StageName", textOrMap, 0},
-	{"Tags", mapping, 0},
-	{"PropagateTags", boolean, 0},
-	{"DefinitionBody", mapping, 0},
+	{"Tags", aMap, 0},
+	{"PropagateTags", aBool, 0},
+	{"DefinitionBody", aMap, 0},
 	{"DefinitionUri", textOrMap, 0},
-	{"StageVariables", mapping, 0},
+	{"StageVariables", aMap, 0},
 	{"CorsConfiguration", booleanOrMap, 0},
-	{"AccessLogSettings", mapping, 0},
-	{"DefaultRouteSettings", mapping, 0},
-	{"Auth", mapping, 0},
-	{"RouteSettings", mapping, 0},
-	{"Domain", mapping, 0},
-	{"FailOnWarnings", boolean, 0},
-	{"Description", text, 0},
-	{"DisableExecuteApiEndpoint", boolean, 0},
+	{"AccessLogSettings", aMap, 0},
+	{"DefaultRouteSettings", aMap, 0},
+	{"Auth", aMap, 0},
+	{"RouteSettings", aMap, 0},
+	{"Domain", aMap, 0},
+	{"FailOnWarnings", aBool, 0},
+	{"Description", aText, 0},
+	{"DisableExecuteApiEndpoint", aBool, 0},
 }
 
 var apiEventProperties = []property{
-	{"Path", text, required},
-	{"Method", text, required},
-	{"RestApiId", text, required},
-	{"Stage", text, 0},
-	{"Auth", mapping, 0},
-	{"RequestModel", mapping, 0},
-	{"RequestParameters", list, 0},
-	{"TimeoutInMillis", whole, 0},
-	{"ResponseTransferMode", text, 0},
+	{"Path", aText, required},
+	{"Method", aText, required},
+	{"RestApiId", aText, required},
+	{"Stage", aText, 0},
+	{"Auth", aMap, 0},
+	{"RequestModel", aMap, 0},
+	{"RequestParameters", aList, 0},
+	{"TimeoutInMillis", anInt, 0},
+	{"ResponseTransferMode", aText, 0},
 }
 
 var httpAPIEventProperties = []property{
-	{"Path", text, 0},
-	{"Method", text, 0},
-	{"ApiId", text, 0},
-	{"Stage", text, 0},
-	{"Auth", mapping, 0},
-	{"TimeoutInMillis", whole, 0},
-	{"RouteSettings", mapping, 0},
-	{"PayloadFormatVersion", text, 0},
+	{"Path", aText, 0},
+	{"Method", aText, 0},
+	{"ApiId", aText, 0},
+	{"Stage", aText, 0},
+	{"Auth", aMap, 0},
+	{"TimeoutInMillis", anInt, 0},
+	{"RouteSettings", aMap, 0},
+	{"PayloadFormatVersion", aText, 0},
 }
 
 var scheduleEventProperties = []property{
-	{"Schedule", text, required},
-	{"RuleName", text, 0},
-	{"Input", text, 0},
-	{"Enabled", boolean, 0},
-	{"State", text, 0},
-	{"Name", text, 0},
-	{"Description", text, 0},
-	{"DeadLetterConfig", mapping, 0},
-	{"RetryPolicy", mapping, 0},
+	{"Schedule", aText, required},
+	{"RuleName", aText, 0},
+	{"Input", aText, 0},
+	{"Enabled", aBool, 0},
+	{"State", aText, 0},
+	{"Name", aText, 0},
+	{"Description", aText, 0},
+	{"DeadLetterConfig", aMap, 0},
+	{"RetryPolicy", aMap, 0},
 }

@@ -1,19 +1,31 @@
 package sam
 
-import (
-	"reflect"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // A resource policy of a REST API says which accounts, addresses and VPCs may call it.
 
 const invokeAction = "execute-api:Invoke"
 
+// resourcePolicy is the policy of a definition, and the statements that it has by
+// their JSON: there may be two for each of thousands of paths.
+type resourcePolicy struct {
+	policy object
+	has    map[string]bool
+}
+
+func (d document) resourcePolicy() *resourcePolicy {
+	p := &resourcePolicy{d.section(policyKey), map[string]bool{}}
+	if existing := p.policy["Statement"]; existing != nil {
+		for _, statement := range asList(existing) {
+			p.has[jsonOf(statement)] = true
+		}
+	}
+	return p
+}
+
 // addResourcePolicy writes statements for the given paths, and the custom ones,
-// into the definition.
-func (d document) addResourcePolicy(given object, paths []string, stage any) error {
-	policy := d.section(policyKey)
+// into the policy.
+func (d document) addResourcePolicy(policy *resourcePolicy, given object, paths []string, stage any) error {
 	for _, path := range paths {
 		resources, err := d.methodResources(path, stage)
 		if err != nil {
@@ -22,7 +34,7 @@ func (d document) addResourcePolicy(given object, paths []string, stage any) err
 		for _, accounts := range []struct{ name, effect string }{
 			{"AwsAccountWhitelist", "Allow"}, {"AwsAccountBlacklist", "Deny"},
 		} {
-			if err := addAccounts(policy, given[accounts.name], accounts.effect, resources); err != nil {
+			if err := policy.addAccounts(given[accounts.name], accounts.effect, resources); err != nil {
 				return err
 			}
 		}
@@ -30,7 +42,7 @@ func (d document) addResourcePolicy(given object, paths []string, stage any) err
 			{"IpRangeWhitelist", "NotIpAddress"}, {"IpRangeBlacklist", "IpAddress"},
 		} {
 			if list := given[ranges.name]; truthy(list) {
-				addAllowBut(policy, resources, object{ranges.test: object{"aws:SourceIp": asList(list)}})
+				policy.addAllowBut(resources, object{ranges.test: object{"aws:SourceIp": asList(list)}})
 			}
 		}
 		for _, vpcs := range []struct{ colour, test string }{
@@ -41,16 +53,15 @@ func (d document) addResourcePolicy(given object, paths []string, stage any) err
 				return err
 			}
 			if len(sources) > 0 {
-				addAllowBut(policy, resources, object{vpcs.test: sources})
+				policy.addAllowBut(resources, object{vpcs.test: sources})
 			}
 		}
 	}
 	if custom := given["CustomStatements"]; truthy(custom) {
-		policy["Version"] = "2012-10-17"
-		if policy["Statement"] == nil {
-			policy["Statement"] = custom
+		if policy.policy["Statement"] == nil {
+			policy.start(custom)
 		} else {
-			addStatements(policy, asList(custom)...)
+			policy.add(asList(custom)...)
 		}
 	}
 	return nil
@@ -83,7 +94,34 @@ func (d document) methodResources(path string, stage any) ([]any, error) {
 	return resources, nil
 }
 
-func addAccounts(policy object, accounts any, effect string, resources []any) error {
+// start makes what is given the policy's statement or statements.
+func (p *resourcePolicy) start(statement any) {
+	p.policy["Version"], p.policy["Statement"] = "2012-10-17", statement
+	for _, item := range asList(statement) {
+		p.has[jsonOf(item)] = true
+	}
+}
+
+// add adds the statements that are not there yet.
+func (p *resourcePolicy) add(statements ...any) {
+	for _, statement := range statements {
+		if !p.has[jsonOf(statement)] {
+			p.append(statement)
+		}
+	}
+}
+
+func (p *resourcePolicy) append(statement any) {
+	if p.policy["Statement"] == nil {
+		p.start([]any{statement})
+		return
+	}
+	p.policy["Version"] = "2012-10-17"
+	p.policy["Statement"] = append(asList(p.policy["Statement"]), statement)
+	p.has[jsonOf(statement)] = true
+}
+
+func (p *resourcePolicy) addAccounts(accounts any, effect string, resources []any) error {
 	if !truthy(accounts) {
 		return nil
 	}
@@ -92,36 +130,20 @@ func addAccounts(policy object, accounts any, effect string, resources []any) er
 	default:
 		return badDocument("Type of '%s' must be a list or dictionary", show(accounts))
 	}
-	policy["Version"] = "2012-10-17"
 	statement := object{"Effect": effect, "Action": invokeAction, "Resource": resources, "Principal": object{"AWS": asList(accounts)}}
-	if policy["Statement"] == nil {
-		policy["Statement"] = statement
-		return nil
+	if p.policy["Statement"] == nil {
+		p.start(statement)
+	} else {
+		p.append(statement)
 	}
-	policy["Statement"] = append(slices.Clone(asList(policy["Statement"])), statement)
 	return nil
 }
 
 // addAllowBut lets everybody call the resources, except when the condition holds.
-func addAllowBut(policy object, resources []any, condition object) {
-	policy["Version"] = "2012-10-17"
-	addStatements(policy,
+func (p *resourcePolicy) addAllowBut(resources []any, condition object) {
+	p.add(
 		object{"Effect": "Allow", "Action": invokeAction, "Resource": resources, "Principal": "*"},
 		object{"Effect": "Deny", "Action": invokeAction, "Resource": resources, "Principal": "*", "Condition": condition})
-}
-
-// addStatements adds those that are not there yet.
-func addStatements(policy object, statements ...any) {
-	var all []any
-	if policy["Statement"] != nil {
-		all = slices.Clone(asList(policy["Statement"]))
-	}
-	for _, statement := range statements {
-		if !slices.ContainsFunc(all, func(s any) bool { return reflect.DeepEqual(s, statement) }) {
-			all = append(all, statement)
-		}
-	}
-	policy["Statement"] = all
 }
 
 // sourceVPCs gives the condition on VPCs and VPC endpoints of one colour of list.

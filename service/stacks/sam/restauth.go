@@ -65,7 +65,7 @@ func (t *transform) addRESTAuth(s *source, auth object, body any) error {
 		if !ok {
 			return badDocument("ResourcePolicy must be a map (ResourcePolicyStatement).")
 		}
-		if err := d.addResourcePolicy(policy, sorted(d.paths()), s.props["StageName"]); err != nil {
+		if err := d.addResourcePolicy(d.resourcePolicy(), policy, sorted(d.paths()), s.props["StageName"]); err != nil {
 			return err
 		}
 	}
@@ -277,7 +277,7 @@ func requirementsOf(operation object, path, method string) ([]object, error) {
 // here it has to be one of them.
 func (d document) setRESTDefault(id string, auth object, authorizers []restAuthorizer) error {
 	given := auth["DefaultAuthorizer"]
-	if !truthy(given) {
+	if !truthy(given) || len(authorizers) == 0 && isNoValue(given) {
 		return nil
 	}
 	name, ok := given.(string)

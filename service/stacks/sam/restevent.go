@@ -35,16 +35,21 @@ func (t *transform) readAPIEvent(id, name string, props object) (event, error) {
 
 // noteFunctionName remembers the names of functions that Api events call: they
 // are part of what a deployment is made of.
-func (t *transform) noteFunctionName(s *source, events []event) {
-	name, err := t.params.resolve(s.props["FunctionName"])
-	if err != nil || !truthy(name) {
-		return // the conversion of the function reports it
-	}
+func (t *transform) noteFunctionName(s *source, events []event) error {
 	for _, e := range events {
-		if e, ok := e.(*apiEvent); ok {
-			t.functions[e.apiID] += show(name)
+		e, ok := e.(*apiEvent)
+		if !ok {
+			continue
+		}
+		name, err := t.params.resolve(s.props["FunctionName"])
+		if err != nil {
+			return err
+		}
+		if truthy(name) {
+			t.functions[e.apiID] = append(t.functions[e.apiID], show(name))
 		}
 	}
+	return nil
 }
 
 func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
@@ -61,13 +66,12 @@ func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
 	api := t.properties(e.apiID)
 	merged := truthy(api["MergeDefinitions"])
 	if (t.managed[e.apiID] || merged) && api["DefinitionBody"] != nil {
-		body := api["DefinitionBody"]
-		if merged {
-			body = swaggerSkeleton()
-		}
-		d, err := openSwagger(body)
-		if err != nil {
-			return err
+		d := document{body: swaggerSkeleton(), draft: true}
+		if !merged {
+			var err error
+			if d, err = t.openDefinition(e.apiID); err != nil {
+				return err
+			}
 		}
 		if err := e.addMethod(t, api, d, f); err != nil {
 			return err
@@ -86,11 +90,34 @@ func (e *apiEvent) add(t *transform, s *source, f functionTarget) error {
 	if !truthy(auth["Authorizer"]) && !truthy(auth["ApiKeyRequired"]) && !truthy(auth["ResourcePolicy"]) {
 		return badEvent(e.name, "Must define one of: Authorizer, ApiKeyRequired or ResourcePolicy when using the OverrideApiAuth property.")
 	}
-	d, err := openSwagger(api["DefinitionBody"])
+	d, err := t.openDefinition(e.apiID)
 	if err != nil {
 		return err
 	}
 	return e.addAuth(t, api, d, auth)
+}
+
+// openDefinition takes the definition of a REST API for one of its events. Checking
+// all paths once is enough, and an API may have thousands of events.
+func (t *transform) openDefinition(apiID string) (document, error) {
+	body := t.properties(apiID)["DefinitionBody"]
+	if t.opened[apiID] {
+		return document{body: asMap(body)}, nil
+	}
+	d, err := openSwagger(body)
+	t.opened[apiID] = err == nil
+	return d, err
+}
+
+// policyFor gives the resource policy that an event adds to.
+func (t *transform) policyFor(apiID string, d document) *resourcePolicy {
+	if d.draft {
+		return d.resourcePolicy()
+	}
+	if t.policies[apiID] == nil {
+		t.policies[apiID] = d.resourcePolicy()
+	}
+	return t.policies[apiID]
 }
 
 // addMethod writes the method into the definition.
@@ -159,21 +186,20 @@ func (t *transform) callerCredentials(auth, apiAuth object) any {
 }
 
 // mergeInto writes the event's method into a definition of the template's own.
-// What the event says of the method wins.
+// What the event says of the method wins. AWS adds nothing to a definition
+// without any path.
 func (e *apiEvent) mergeInto(body object, d document) error {
+	bad := func(why string) error { return badResource(e.apiID, "Property 'DefinitionBody' is invalid: %s", why) }
+	if !truthy(body["paths"]) {
+		return nil
+	}
 	paths, ok := body["paths"].(object)
 	if !ok {
-		if truthy(body["paths"]) {
-			return badResource(e.apiID, "Property 'DefinitionBody' is invalid: It should be a map")
-		}
-		paths = object{}
+		return bad("It should be a map")
 	}
 	item, ok := paths[e.path].(object)
 	if !ok && paths[e.path] != nil {
-		return badResource(e.apiID, "Property 'DefinitionBody' is invalid: The value of '%s' should be a map", e.path)
-	}
-	if item == nil {
-		item = object{}
+		return bad("The value of '" + e.path + "' should be a map")
 	}
 	operation := object{}
 	if given := item[e.method]; truthy(given) {
@@ -184,23 +210,24 @@ func (e *apiEvent) mergeInto(body object, d document) error {
 		maps.Copy(operation, given)
 	}
 	maps.Copy(operation, asMap(asMap(d.paths()[e.path])[normalMethod(e.method)]))
-	item[e.method] = operation
-	paths[e.path] = item
-	if _, ok := body["paths"].(object); ok {
-		body["paths"] = paths
+	if item == nil {
+		item = object{}
+		paths[e.path] = item
 	}
+	item[e.method] = operation
 	return nil
 }
 
 // addAuth writes the event's authorizer and API key requirement into the method.
 func (e *apiEvent) addAuth(t *transform, api object, d document, auth object) error {
-	apiAuth, err := t.params.resolveMap(e.apiID, "Auth", api["Auth"])
-	if err != nil {
-		return err
+	if api["Auth"] != nil && !t.resolved[e.apiID] {
+		apiAuth, err := t.params.resolveMap(e.apiID, "Auth", api["Auth"])
+		if err != nil {
+			return err
+		}
+		api["Auth"], t.resolved[e.apiID] = apiAuth, true
 	}
-	if apiAuth != nil {
-		api["Auth"] = apiAuth
-	}
+	apiAuth := asMap(api["Auth"])
 	authorizer := auth["Authorizer"]
 	where := "on API method [" + e.method + "] for path [" + e.path + "]"
 	if truthy(authorizer) {
@@ -235,7 +262,7 @@ func (e *apiEvent) addAuth(t *transform, api object, d document, auth object) er
 		if err != nil {
 			return err
 		}
-		return d.addResourcePolicy(given, []string{e.path}, e.suffix)
+		return d.addResourcePolicy(t.policyFor(e.apiID, d), given, []string{e.path}, e.suffix)
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package sam
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -42,7 +40,10 @@ func Transform(root map[string]any, in Input) (map[string]any, error) {
 		managed:   map[string]bool{},
 		refs:      references{},
 		zones:     map[string]object{},
-		functions: map[string]string{},
+		functions: map[string][]string{},
+		opened:    map[string]bool{},
+		resolved:  map[string]bool{},
+		policies:  map[string]*resourcePolicy{},
 	}
 	out, err := t.expand(root)
 	if err != nil {
@@ -57,30 +58,28 @@ func Transform(root map[string]any, in Input) (map[string]any, error) {
 // transform is the state of one expansion.
 type transform struct {
 	in       Input
-	params   parameters
+	params   *parameters
 	template object // a copy, changed on the way
 	source   object // its resources, SAM's and others, with the implicit APIs
 	out      object // the resources of the result
 
-	managed   map[string]bool   // APIs whose definition we write: the template gives none
-	refs      references        // what Function.Alias and the like stand for
-	zones     map[string]object // record set groups by logical id; APIs of one zone share one
-	functions map[string]string // names of the functions behind an Api: a new name is a new deployment
+	managed   map[string]bool            // APIs whose definition we write: the template gives none
+	refs      references                 // what Function.Alias and the like stand for
+	zones     map[string]object          // record set groups by logical id; APIs of one zone share one
+	functions map[string][]string        // names of the functions behind an Api: a new name is a new deployment
+	opened    map[string]bool            // Apis whose definitions were checked once
+	resolved  map[string]bool            // Apis whose Auth has values for references already
+	policies  map[string]*resourcePolicy // of Apis, as far as events add to them
 	problems  []Problem
 }
 
 // note keeps a problem; a problem of the document replaces all others.
 func (t *transform) note(err error) {
-	var resource *resourceProblem
-	var document *documentProblem
-	var event *eventProblem
-	switch {
-	case errors.As(err, &document):
-		t.problems = document.problems
-	case errors.As(err, &resource):
-		t.problems = append(t.problems, resource.Problem)
-	case errors.As(err, &event):
-		t.problems = append(t.problems, Problem{"", event.Error()})
+	switch err := err.(type) {
+	case *documentProblem:
+		t.problems = err.problems
+	case *resourceProblem:
+		t.problems = append(t.problems, err.Problem)
 	default:
 		t.problems = append(t.problems, Problem{"", structureText("%s", err)})
 	}
@@ -119,9 +118,8 @@ func (t *transform) expand(root object) (object, error) {
 				continue
 			}
 			err := t.convert(id)
-			var document *documentProblem
-			if errors.As(err, &document) {
-				return nil, err
+			if document, ok := err.(*documentProblem); ok {
+				return nil, document
 			}
 			if err != nil {
 				t.note(err)
@@ -164,7 +162,7 @@ func (t *transform) checkStructure() error {
 		if _, given := resource["Properties"]; !given {
 			resource["Properties"] = object{}
 		} else if _, ok := resource["Properties"].(object); !ok {
-			return &documentProblem{[]Problem{{id, fmt.Sprintf("Resource with id [%s] is invalid. Attribute 'Properties' should be a map.", id)}}}
+			return stop(badResource(id, "Attribute 'Properties' should be a map."))
 		}
 	}
 	return nil
@@ -208,111 +206,4 @@ func (t *transform) convert(id string) error {
 		return t.convertAPI(s)
 	}
 	return t.convertHTTPAPI(s)
-}
-
-// source is a SAM resource that is being expanded.
-type source struct {
-	id, kind   string
-	props      object
-	dependsOn  any
-	attributes object // for the resource that takes its place
-	passed     object // for those made beside it
-	made       []made
-}
-
-// made is a resource of the result.
-type made struct {
-	id       string
-	resource object
-}
-
-func newSource(id string, resource object) *source {
-	s := &source{id: id, kind: typeOf(resource), attributes: object{}, passed: object{}}
-	s.props = asMap(resource["Properties"])
-	s.dependsOn = resource["DependsOn"]
-	for _, name := range []string{"Condition", "DeletionPolicy", "UpdateReplacePolicy"} {
-		if value, ok := resource[name]; ok {
-			s.attributes[name], s.passed[name] = value, value
-		}
-	}
-	for _, name := range []string{"UpdatePolicy", "Metadata"} {
-		if value, ok := resource[name]; ok {
-			s.attributes[name] = value
-		}
-	}
-	return s
-}
-
-// replace makes the resource that takes the place of the SAM resource.
-func (s *source) replace(resourceType string, props object) object {
-	resource := object{"Type": resourceType, "Properties": prune(props)}
-	for name, value := range s.attributes {
-		resource[name] = value
-	}
-	if truthy(s.dependsOn) {
-		resource["DependsOn"] = s.dependsOn
-	}
-	s.made = append(s.made, made{s.id, resource})
-	return resource
-}
-
-// add makes a resource beside the main one.
-func (s *source) add(id, resourceType string, props object) (object, error) {
-	if err := checkLogicalID(id); err != nil {
-		return nil, err
-	}
-	resource := object{"Type": resourceType, "Properties": prune(props)}
-	for name, value := range s.passed {
-		resource[name] = value
-	}
-	s.made = append(s.made, made{id, resource})
-	return resource, nil
-}
-
-// taggable are the types made here that have tags, and whether those are a
-// mapping, not a list.
-var taggable = map[string]bool{
-	"AWS::Lambda::Function":         false,
-	"AWS::IAM::Role":                false,
-	"AWS::ApiGateway::RestApi":      false,
-	"AWS::ApiGateway::Stage":        false,
-	"AWS::ApiGateway::DomainName":   false,
-	"AWS::ApiGatewayV2::Stage":      true,
-	"AWS::ApiGatewayV2::DomainName": true,
-}
-
-// propagateTags puts the tags of the SAM resource, and no others, on all that was made.
-func (s *source) propagateTags(tags object) {
-	if len(tags) == 0 {
-		return
-	}
-	for _, m := range s.made {
-		asMapping, ok := taggable[typeOf(m.resource)]
-		switch {
-		case ok && asMapping:
-			asMap(m.resource["Properties"])["Tags"] = tags
-		case ok:
-			asMap(m.resource["Properties"])["Tags"] = tagList(tags)
-		}
-	}
-}
-
-// place puts what was made into the result. A logical id that the template has
-// already is a problem, unless it is that of the SAM resource itself.
-func (t *transform) place(s *source) {
-	for _, m := range s.made {
-		if taken, ok := t.source[m.id]; ok && m.id != s.id && !shared(typeOf(taken), typeOf(m.resource)) {
-			t.problems = append(t.problems, Problem{s.id, fmt.Sprintf("Transforming resource with id [%s] attempts to create a new"+
-				" resource with id [%s] and type \"%s\". A resource with that id already"+
-				" exists within this template. Please use a different id for that resource.", s.id, m.id, typeOf(m.resource))})
-			continue
-		}
-		t.out[m.id] = m.resource
-	}
-}
-
-// shared tells the types of which a template may write a resource that an
-// expansion makes as well: the expansion's takes its place.
-func shared(taken, made string) bool {
-	return taken == made && (made == "AWS::ApiGateway::DomainName" || made == "AWS::ApiGateway::BasePathMapping")
 }

@@ -1,8 +1,6 @@
 package sam
 
 import (
-	"crypto/sha1"
-	"encoding/hex"
 	"regexp"
 	"strings"
 )
@@ -131,26 +129,4 @@ func versionInput(s *source, function object) object {
 		}
 	}
 	return input
-}
-
-// deploymentHash stands for what a REST deployment is made of, in 40 hexadecimal
-// digits: SHA-1 of the canonical JSON of the definition, the OpenAPI version, the
-// custom domain and the names of the functions, as far as they are given, joined
-// by "||". AWS hashes the same inputs in the form in which Python 2.7 prints
-// its dictionaries, so its ids differ from these, but change when these do.
-func deploymentHash(definition any, more ...any) string {
-	h := sha1.New()
-	writeJSON(h, definition)
-	for _, v := range more {
-		if !truthy(v) {
-			continue
-		}
-		_, _ = h.Write([]byte("||"))
-		if text, ok := v.(string); ok {
-			_, _ = h.Write([]byte(text))
-		} else {
-			writeJSON(h, v)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -74,7 +74,7 @@ func (s *Stack) New(typ, logicalID, properties string) *Resource {
 	raw := s.Properties(properties)
 	if n := r.Type.Naming; n != nil {
 		if _, given := raw[n.Property]; !given {
-			raw[n.Property] = n.Name(s.Stack.Name, logicalID, token)
+			raw[n.Property] = n.Name(s.Stack.Name, logicalID, fmt.Sprintf("RANDOM%06d", s.tokens))
 		}
 	}
 	r.Change = resource.Change[map[string]any]{LogicalID: logicalID, Type: typ, Raw: raw, Token: token}
