@@ -16,7 +16,8 @@ type Scope struct {
 }
 
 // A Bound is a template with all decided that parameters decide: conditions and
-// rules are evaluated, and what a false condition takes away is gone. It is not changed after Bind.
+// rules are evaluated, and what a false condition takes away is gone. It is not changed after Bind,
+// and what it gives away, other than evaluated trees, is not to be changed either.
 type Bound struct {
 	t          *Template
 	scope      Scope

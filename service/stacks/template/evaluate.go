@@ -8,7 +8,7 @@ import (
 )
 
 // A Lookup answers what only the stack's resources, the account and the stores
-// know. Each answer may be Unknown{}: known only later. Errors become causes of an *Error.
+// know. Ref, GetAtt and Import may answer Unknown{}: known only later. Errors become causes of an *Error.
 type Lookup interface {
 	// Ref is what a Ref to the resource gives.
 	Ref(id string) (any, error)

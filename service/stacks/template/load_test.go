@@ -177,6 +177,7 @@ func TestTemplatesThatAreNot(t *testing.T) {
 		{"a mapping three levels deep", "Mappings: {M: {A: {B: {C: d}}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
 		{"a mapping with a function", "Mappings: {M: {A: {B: !Ref AWS::Region}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
 		{"a mapping of a list of maps", "Mappings: {M: {A: {B: [{C: d}]}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
+		{"a mapping attribute", "Mappings: {M: {x86-64: {a-b: c}}}\n" + minimal, "Template format error: Mappings attribute name 'a-b' must contain only alphanumeric characters."},
 		{"a mapping that is text", "Mappings: {M: a}\n" + minimal, "Template format error: Every Mappings member M must be a map"},
 		// Circles
 		{"a circle", "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Sub '${C.Arn}'}}, C: {Type: T, Metadata: {M: !Ref A}}, D: {Type: T, DependsOn: A}}", "Circular dependency between resources: [A, B, C]"},
