@@ -92,7 +92,7 @@ func (z *restAuthorizer) check() error {
 // compile makes what the edge asks.
 func (z *restAuthorizer) compile() (*snapshot.Authorizer, error) {
 	if z.Type != snapshot.TokenAuthorizer && z.Type != snapshot.RequestAuthorizer {
-		return nil, notBuilt("authorizer type " + z.Type + " (use TOKEN or REQUEST)")
+		return nil, badRequest("authorizer type %s is not built in this version of Countersign; use TOKEN or REQUEST", z.Type)
 	}
 	out := &snapshot.Authorizer{ID: z.ID, Type: z.Type, TTL: time.Duration(z.TTL) * time.Second, Pattern: z.Validation}
 	var err error

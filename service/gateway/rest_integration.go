@@ -92,7 +92,7 @@ func (i *restIntegration) check(m *restMethod) error {
 			return err
 		}
 	default:
-		return notBuilt("integration type " + i.Type + " (use AWS_PROXY, HTTP_PROXY or MOCK)")
+		return badRequest("integration type %s is not built in this version of Countersign; use AWS_PROXY, HTTP_PROXY or MOCK", i.Type)
 	}
 	if _, err := i.parameters(m); err != nil {
 		return err
