@@ -22,6 +22,8 @@ import (
 	"countersign/node"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
@@ -104,12 +106,22 @@ func (s *system) aws(id, secret string) aws.Config {
 	return awsConfig(s.node.Endpoints().Endpoint, id, secret)
 }
 
+// clientsOwnFault lets a client try again what it broke itself, and nothing else: an answer of the node's that
+// needs a second try is a fault here. The SDK closes a request's body when it has the answer; when that is so soon that net/http still
+// looks for the body's end, net/http closes the connection under the answer.
+var clientsOwnFault = retry.NewStandard(func(o *retry.StandardOptions) {
+	o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 3, time.Millisecond, ratelimit.None
+	o.Retryables = []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+		return aws.BoolTernary(strings.Contains(err.Error(), "use of closed network connection"))
+	})}
+})
+
 // awsConfig is for clients of an endpoint; what they call is recorded.
 func awsConfig(endpoint, id, secret string) aws.Config {
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(endpoint),
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, ""),
-		Retryer:     func() aws.Retryer { return aws.NopRetryer{} }, // an answer that needs a second try is a fault here
+		Retryer:     func() aws.Retryer { return clientsOwnFault },
 		APIOptions:  []func(*middleware.Stack) error{called.record},
 		// As config.LoadDefaultConfig sets them for everybody.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
