@@ -13,7 +13,7 @@ help:
 	@echo 'make check     gofmt, vet, staticcheck, generated code, known vulnerabilities'
 	@echo 'make build     bin/countersign, static'
 	@echo 'make generate  rewrite the generated tables from the service models'
-	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP, CRLs, issuance (beside step-ca)'
+	@echo 'make bench     CPU per operation: data plane (beside nginx where it is installed), OCSP, CRLs, issuance (beside step-ca), a deployment'
 
 build:
 	$(BUILD) -o bin/countersign ./cmd/countersign
@@ -49,6 +49,7 @@ bench:
 	$(GO) run ./bench/ocsp
 	$(GO) run ./bench/crl
 	$(GO) run ./bench/issue
+	$(GO) run ./bench/deploy
 
 clean:
 	rm -rf bin

@@ -21,6 +21,7 @@ import (
 type Step struct {
 	Name, Detail string
 	Took         time.Duration
+	Built        time.Duration // of Took: what it took to read, compile or zip, before anything was sent
 }
 
 // take builds and uploads all that the folder's template points at, nested templates included.
@@ -56,6 +57,7 @@ func (d *Deployment) take(ctx context.Context, f *Folder) error {
 		if err != nil {
 			return fmt.Errorf("%s:%d: %s of %s: %w", f.Template, a.node.Line, a.property, a.users[0], err)
 		}
+		built := time.Since(start)
 		at, sent, err := d.put(ctx, data, extension)
 		if err != nil {
 			return fmt.Errorf("upload %s: %w", a.path, err)
@@ -64,7 +66,7 @@ func (d *Deployment) take(ctx context.Context, f *Folder) error {
 			how += ", there already"
 		}
 		a.location, done[from] = at, at
-		d.report(Step{Name: a.property + " of " + a.users[0], Detail: fmt.Sprintf("%s, %s", how, size(len(data))), Took: time.Since(start)})
+		d.report(Step{Name: a.property + " of " + a.users[0], Detail: fmt.Sprintf("%s, %s", how, size(len(data))), Took: time.Since(start), Built: built})
 	}
 	return nil
 }
