@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -286,6 +287,9 @@ func (x *exchange) log(status int, code string, took time.Duration, cut bool) {
 	if status >= 500 && status != http.StatusNotImplemented || cut {
 		level = slog.LevelWarn
 	}
+	if !x.s.cfg.Logger.Enabled(x.r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("request", x.call.RequestID),
 		slog.String("service", x.call.Service),
@@ -330,6 +334,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 
 func (b *countedBody) release() { b.held.Add(-b.n) }
 
+// bodyRoom is the most that is allocated for a body before it has come.
+const bodyRoom = 64 << 10
+
 // readBody reads a request's body from its counted reader whole, up to limit bytes.
 func readBody(r *http.Request, body io.Reader, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
@@ -338,14 +345,16 @@ func readBody(r *http.Request, body io.Reader, limit int64) ([]byte, error) {
 	if r.ContentLength == 0 || r.Body == nil {
 		return nil, nil
 	}
-	whole, err := io.ReadAll(io.LimitReader(body, limit+1))
+	// What is announced is made room for at once, but not for much that may never come.
+	whole := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), bodyRoom)+bytes.MinRead))
+	_, err := whole.ReadFrom(io.LimitReader(body, limit+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case int64(len(whole)) > limit:
+	case int64(whole.Len()) > limit:
 		return nil, errTooLarge
 	}
-	return whole, nil
+	return whole.Bytes(), nil
 }
 
 // escapedPath is the path as it came over the wire.

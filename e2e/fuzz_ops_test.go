@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acmpca"
+	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -62,7 +63,7 @@ func TestNoOperationFails(t *testing.T) {
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	}
 	clients := map[string]any{
-		"acm": acm.NewFromConfig(config), "acm-pca": acmpca.NewFromConfig(config), "apigatewayv2": apigatewayv2.NewFromConfig(config),
+		"acm": acm.NewFromConfig(config), "acm-pca": acmpca.NewFromConfig(config), "apigatewayv2": apigatewayv2.NewFromConfig(config), "apigateway": apigateway.NewFromConfig(config),
 		"lambda": lambda.NewFromConfig(config), "route53": route53.NewFromConfig(config), "sts": sts.NewFromConfig(config),
 		"iam": iam.NewFromConfig(config), "secretsmanager": secretsmanager.NewFromConfig(config), "ssm": ssm.NewFromConfig(config), "logs": cloudwatchlogs.NewFromConfig(config),
 		"cloudformation": cloudformation.NewFromConfig(config),

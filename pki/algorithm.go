@@ -45,32 +45,40 @@ type algorithm struct {
 	form form
 	hash crypto.Hash
 	oid  oid // of the signature; of PSS, the one for all hashes
+
+	identifier []byte // the DER AlgorithmIdentifier
 }
 
-// algorithms is the table of all of them. What AWS has beyond it, ML_DSA_44 to
-// 87 and SM3WITHSM2, is refused as in a Region that has not got it.
-func algorithms() []algorithm {
+// algorithms is the table of all of them, never written. What AWS has beyond
+// it, ML_DSA_44 to 87 and SM3WITHSM2, is refused as in a Region that has not got it.
+var algorithms = func() []algorithm {
 	pss := oid{1, 2, 840, 113549, 1, 1, 10}
-	return []algorithm{
-		{SHA256WithECDSA, ecdsaForm, crypto.SHA256, oid{1, 2, 840, 10045, 4, 3, 2}},
-		{SHA384WithECDSA, ecdsaForm, crypto.SHA384, oid{1, 2, 840, 10045, 4, 3, 3}},
-		{SHA512WithECDSA, ecdsaForm, crypto.SHA512, oid{1, 2, 840, 10045, 4, 3, 4}},
-		{SHA256WithRSA, pkcs1Form, crypto.SHA256, oid{1, 2, 840, 113549, 1, 1, 11}},
-		{SHA384WithRSA, pkcs1Form, crypto.SHA384, oid{1, 2, 840, 113549, 1, 1, 12}},
-		{SHA512WithRSA, pkcs1Form, crypto.SHA512, oid{1, 2, 840, 113549, 1, 1, 13}},
-		{SHA256WithRSAPSS, pssForm, crypto.SHA256, pss},
-		{SHA384WithRSAPSS, pssForm, crypto.SHA384, pss},
-		{SHA512WithRSAPSS, pssForm, crypto.SHA512, pss},
+	all := []algorithm{
+		{name: SHA256WithECDSA, form: ecdsaForm, hash: crypto.SHA256, oid: oid{1, 2, 840, 10045, 4, 3, 2}},
+		{name: SHA384WithECDSA, form: ecdsaForm, hash: crypto.SHA384, oid: oid{1, 2, 840, 10045, 4, 3, 3}},
+		{name: SHA512WithECDSA, form: ecdsaForm, hash: crypto.SHA512, oid: oid{1, 2, 840, 10045, 4, 3, 4}},
+		{name: SHA256WithRSA, form: pkcs1Form, hash: crypto.SHA256, oid: oid{1, 2, 840, 113549, 1, 1, 11}},
+		{name: SHA384WithRSA, form: pkcs1Form, hash: crypto.SHA384, oid: oid{1, 2, 840, 113549, 1, 1, 12}},
+		{name: SHA512WithRSA, form: pkcs1Form, hash: crypto.SHA512, oid: oid{1, 2, 840, 113549, 1, 1, 13}},
+		{name: SHA256WithRSAPSS, form: pssForm, hash: crypto.SHA256, oid: pss},
+		{name: SHA384WithRSAPSS, form: pssForm, hash: crypto.SHA384, oid: pss},
+		{name: SHA512WithRSAPSS, form: pssForm, hash: crypto.SHA512, oid: pss},
 	}
-}
+	for i := range all {
+		var b cryptobyte.Builder
+		all[i].marshal(&b)
+		all[i].identifier = b.BytesOrPanic()
+	}
+	return all
+}()
 
-func (a Algorithm) lookup() (algorithm, error) {
-	for _, known := range algorithms() {
-		if known.name == a {
-			return known, nil
+func (a Algorithm) lookup() (*algorithm, error) {
+	for i := range algorithms {
+		if algorithms[i].name == a {
+			return &algorithms[i], nil
 		}
 	}
-	return algorithm{}, &RuleError{RuleAlgorithm, fmt.Sprintf("the signing algorithm %s is not supported in this Region", a)}
+	return nil, &RuleError{RuleAlgorithm, fmt.Sprintf("the signing algorithm %s is not supported in this Region", a)}
 }
 
 // RSAAlgorithms lists the algorithms that RSA keys sign with.
@@ -88,7 +96,7 @@ func ECAlgorithms(curve elliptic.Curve) []Algorithm {
 
 func algorithmsOf(wanted func(algorithm) bool) []Algorithm {
 	var list []Algorithm
-	for _, a := range algorithms() {
+	for _, a := range algorithms {
 		if wanted(a) {
 			list = append(list, a.name)
 		}
@@ -182,11 +190,9 @@ func TBSAlgorithm(tbs []byte) (Algorithm, error) {
 		!fields.ReadASN1Element(&identifier, cbasn1.SEQUENCE) {
 		return "", errors.New("the to-be-signed bytes of a certificate are damaged")
 	}
-	for _, a := range algorithms() {
-		var b cryptobyte.Builder
-		a.marshal(&b)
-		if own, err := b.Bytes(); err == nil && bytes.Equal(own, identifier) {
-			return a.name, nil
+	for i := range algorithms {
+		if bytes.Equal(algorithms[i].identifier, identifier) {
+			return algorithms[i].name, nil
 		}
 	}
 	return "", errors.New("the to-be-signed bytes of a certificate name an unknown algorithm")
@@ -229,7 +235,7 @@ func Sign(tbs []byte, alg Algorithm, signer crypto.Signer) ([]byte, error) {
 }
 
 // signDigest is [Sign] for bytes that were hashed as they came.
-func (a algorithm) signDigest(digest []byte, signer crypto.Signer) ([]byte, error) {
+func (a *algorithm) signDigest(digest []byte, signer crypto.Signer) ([]byte, error) {
 	var opts crypto.SignerOpts = a.hash
 	if a.form == pssForm {
 		if _, bare := signer.(*rsa.PrivateKey); bare {

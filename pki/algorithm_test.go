@@ -76,7 +76,7 @@ func TestAlgorithms(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys[false] = WithRandom(rsaKey, rand.Reader)
-	for _, a := range algorithms() {
+	for _, a := range algorithms {
 		root := selfSigned(t, a.name, keys[a.form == ecdsaForm])
 		if got, err := TBSAlgorithm(root.RawTBSCertificate); got != a.name || err != nil {
 			t.Errorf("TBSAlgorithm of %s: %s, %v", a.name, got, err)

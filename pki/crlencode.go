@@ -32,7 +32,7 @@ type CRLTemplate struct {
 // It is for one list and one goroutine.
 type CRLEncoder struct {
 	template  CRLTemplate
-	algorithm algorithm
+	algorithm *algorithm
 	entries   chunks
 	count     int
 
@@ -136,7 +136,7 @@ func (e *CRLEncoder) Sign(key crypto.Signer) (*EncodedCRL, error) {
 		return nil, fmt.Errorf("sign CRL of %q: %w", ReversedName(t.Issuer.RawSubject), err)
 	}
 	var b cryptobyte.Builder
-	e.algorithm.marshal(&b)
+	b.AddBytes(e.algorithm.identifier)
 	b.AddASN1BitString(signature)
 	end, err := b.Bytes()
 	if err != nil {
@@ -162,7 +162,7 @@ func (e *CRLEncoder) around() (head, tail []byte, err error) {
 	}
 	var b cryptobyte.Builder
 	b.AddASN1Int64(1) // v2
-	e.algorithm.marshal(&b)
+	b.AddBytes(e.algorithm.identifier)
 	b.AddBytes(t.Issuer.RawSubject)
 	addTime(&b, t.ThisUpdate)
 	addTime(&b, t.NextUpdate)

@@ -72,11 +72,11 @@ func (i Issuance) TBS() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, 1024)) // room for most
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) })
 		b.AddASN1BigInt(i.Serial.Int())
-		alg.marshal(b)
+		b.AddBytes(alg.identifier)
 		b.AddBytes(issuer)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			addTime(b, i.NotBefore)
@@ -139,43 +139,26 @@ func (i Issuance) extensions(subjectKey, authorityKey []byte) ([]pkix.Extension,
 
 // ownExtensions are those of the template and of the CA's configuration.
 func (i Issuance) ownExtensions(subjectKey, authorityKey []byte) ([]pkix.Extension, error) {
-	var list []pkix.Extension
+	t := i.Template
+	list := append(make([]pkix.Extension, 0, len(t.fixed)+8), t.fixed...)
 	var bad error
-	add := func(id oid, critical bool, value cryptobyte.BuilderContinuation) {
-		e, err := extension(id, critical, value)
+	add := func(id oid, value cryptobyte.BuilderContinuation) {
+		e, err := extension(id, false, value)
 		list, bad = append(list, e), errors.Join(bad, err)
 	}
-	t := i.Template
-	add(oidBasicConstraints, t.basicCritical, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			if t.ca {
-				b.AddASN1Boolean(true)
-				if t.pathLen >= 0 {
-					b.AddASN1Int64(int64(t.pathLen))
-				}
-			}
-		})
-	})
 	if t.authorityKey {
-		add(oidAuthorityKeyID, false, func(b *cryptobyte.Builder) {
+		add(oidAuthorityKeyID, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(authorityKey) })
 			})
 		})
 	}
-	add(oidSubjectKeyID, false, func(b *cryptobyte.Builder) { b.AddASN1OctetString(subjectKey) })
-	if t.keyUsage != 0 {
-		add(oidKeyUsage, true, t.keyUsage.marshal)
-	}
-	if t.extKeyUsage != nil {
-		e, err := extKeyUsageExtension(t.extUsageCritical, t.extKeyUsage)
-		list, bad = append(list, e), errors.Join(bad, err)
-	}
+	add(oidSubjectKeyID, func(b *cryptobyte.Builder) { b.AddASN1OctetString(subjectKey) })
 	if t.revocation && i.CRLURL != "" {
-		add(oidCRLDistributionPoints, false, func(b *cryptobyte.Builder) { addDistributionPoint(b, i.CRLURL) })
+		add(oidCRLDistributionPoints, func(b *cryptobyte.Builder) { addDistributionPoint(b, i.CRLURL) })
 	}
 	if t.revocation && i.OCSPURL != "" {
-		add(oidAuthorityInfoAccess, false, func(b *cryptobyte.Builder) {
+		add(oidAuthorityInfoAccess, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					b.AddASN1ObjectIdentifier(oidOCSP)
@@ -292,10 +275,10 @@ func Assemble(tbs []byte, alg Algorithm, signature []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(a.identifier)+len(signature)+16))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(tbs)
-		a.marshal(b)
+		b.AddBytes(a.identifier)
 		b.AddASN1BitString(signature)
 	})
 	return b.Bytes()

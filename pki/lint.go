@@ -107,12 +107,8 @@ func (i Issuance) lintTemplate(e *entity, chain []*x509.Certificate) error {
 			return lintError("has another key usage than the template %s", t.Name)
 		}
 	}
-	if t.extKeyUsage != nil {
-		want, err := extKeyUsageExtension(t.extUsageCritical, t.extKeyUsage)
-		if err != nil {
-			return err
-		}
-		if value, critical, ok := e.extension(oidExtKeyUsage); !ok || critical != want.Critical || !bytes.Equal(value, want.Value) {
+	for _, want := range t.fixed {
+		if value, critical, ok := e.extension(want.Id); want.Id.Equal(oidExtKeyUsage) && (!ok || critical != want.Critical || !bytes.Equal(value, want.Value)) {
 			return lintError("has another extended key usage than the template %s", t.Name)
 		}
 	}

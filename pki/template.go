@@ -1,8 +1,12 @@
 package pki
 
 import (
+	"crypto/x509/pkix"
 	"fmt"
 	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A Template is a certificate template of ACM Private CA: which extensions a
@@ -15,6 +19,10 @@ type Template struct {
 	family
 	fromAPI bool // extensions and the subject may come from ApiPassthrough
 	fromCSR bool // extensions may come from the request
+
+	// fixed are the extensions that are the same in every certificate of the
+	// template: basicConstraints, and its own keyUsage and extKeyUsage.
+	fixed []pkix.Extension
 }
 
 // A family is what the variants of a template share: a row of the table.
@@ -96,7 +104,7 @@ var allTemplates = func() map[string]*Template {
 	for _, f := range families() {
 		for v := base; v <= apiCSRPassthrough; v <<= 1 {
 			if f.variants&v != 0 {
-				t := &Template{Name: f.name + v.suffix(), family: f,
+				t := &Template{Name: f.name + v.suffix(), family: f, fixed: f.fixedExtensions(),
 					fromAPI: v == apiPassthrough || v == apiCSRPassthrough, fromCSR: v == csrPassthrough || v == apiCSRPassthrough}
 				all[t.Name] = t
 			}
@@ -104,6 +112,33 @@ var allTemplates = func() map[string]*Template {
 	}
 	return all
 }()
+
+func (f *family) fixedExtensions() []pkix.Extension {
+	var list []pkix.Extension
+	add := func(e pkix.Extension, err error) {
+		if err != nil {
+			panic(fmt.Sprintf("the template %s cannot be encoded: %v", f.name, err)) // the table is at fault
+		}
+		list = append(list, e)
+	}
+	add(extension(oidBasicConstraints, f.basicCritical, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			if f.ca {
+				b.AddASN1Boolean(true)
+				if f.pathLen >= 0 {
+					b.AddASN1Int64(int64(f.pathLen))
+				}
+			}
+		})
+	}))
+	if f.keyUsage != 0 {
+		add(extension(oidKeyUsage, true, f.keyUsage.marshal))
+	}
+	if f.extKeyUsage != nil {
+		add(extKeyUsageExtension(f.extUsageCritical, f.extKeyUsage))
+	}
+	return list
+}
 
 // LookupTemplate finds a template by its ARN, in any partition
 // ("arn:aws:acm-pca:::template/RootCACertificate/V1"), or by its name with or

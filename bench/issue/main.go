@@ -37,6 +37,7 @@ type options struct {
 	stepCA  bool
 	profile string
 	clients string
+	only    string
 }
 
 // roles are what this program runs itself as.
@@ -55,6 +56,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	flag.BoolVar(&o.stepCA, "step-ca", true, "measure step-ca as well")
 	flag.StringVar(&o.clients, "clients", "1,16,64", "clients at the same time")
+	flag.StringVar(&o.only, "only", "", "rows whose name has this in it; for profiles")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the node to this file")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -143,6 +145,7 @@ func run(ctx context.Context, o options) error {
 			rsa.bare, rsa.limit = rsaSign, rsaBar
 			all = append(all, rsa)
 		}
+		all = slices.DeleteFunc(all, func(s *series) bool { return !strings.Contains(s.name, o.only) })
 		for round := range o.rounds + 1 {
 			for _, s := range all {
 				cost, rate, err := s.server.measure(ctx, s.job)

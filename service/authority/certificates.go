@@ -66,9 +66,11 @@ func (s *Service) IssueCertificate(ctx context.Context, in *acmpca.IssueCertific
 		if list != "" {
 			s.startedCRLs.Store(list, nil)
 		}
-		if _, err := s.sign(ctx, r, row); err != nil {
+		if row, err = s.sign(ctx, r, row); err != nil {
 			// It is issued all the same: GetCertificate signs what was recorded.
 			s.log.ErrorContext(ctx, "certificate recorded but not signed yet", "certificate", name, "err", err)
+		} else {
+			s.recent.put(row)
 		}
 		return &acmpca.IssueCertificateOutput{CertificateArn: aws.String(name)}, nil
 	}
@@ -219,34 +221,42 @@ func (r *record) path() ([]*x509.Certificate, error) {
 }
 
 // sign makes the signature of a ledger row, unless it has one, hands it to the
-// store, and returns the certificate. A deterministic signature is the same every
+// store, and returns the row with it. A deterministic signature is the same every
 // time and may be recorded later. Of the others the first one that is recorded
 // counts: a certificate leaves only with a signature read back from the ledger.
-func (s *Service) sign(ctx context.Context, r *record, row store.Certificate) (der []byte, err error) {
+func (s *Service) sign(ctx context.Context, r *record, row store.Certificate) (store.Certificate, error) {
+	if len(row.Signature) > 0 {
+		return row, nil
+	}
+	algorithm, err := pki.TBSAlgorithm(row.TBS)
+	if err != nil {
+		return row, err
+	}
+	key, err := s.signer(r)
+	if err != nil {
+		return row, err
+	}
+	signature, err := pki.Sign(row.TBS, algorithm, key)
+	if err != nil {
+		return row, err
+	}
+	record := (&store.Batch{}).Sign(row.Authority, row.Serial, signature)
+	if algorithm.Deterministic() {
+		s.store.Later(record)
+		row.Signature = signature
+		return row, nil
+	}
+	if _, err := s.store.Commit(ctx, record); err != nil {
+		return row, fmt.Errorf("record a signature: %w", err)
+	}
+	return s.store.Certificate(ctx, row.Authority, row.Serial)
+}
+
+// assemble puts the certificate of a signed row together.
+func assemble(row store.Certificate) ([]byte, error) {
 	algorithm, err := pki.TBSAlgorithm(row.TBS)
 	if err != nil {
 		return nil, err
-	}
-	if len(row.Signature) == 0 {
-		key, err := s.signer(r)
-		if err != nil {
-			return nil, err
-		}
-		signature, err := pki.Sign(row.TBS, algorithm, key)
-		if err != nil {
-			return nil, err
-		}
-		record := (&store.Batch{}).Sign(row.Authority, row.Serial, signature)
-		if algorithm.Deterministic() {
-			s.store.Later(record)
-			return pki.Assemble(row.TBS, algorithm, signature)
-		}
-		if _, err := s.store.Commit(ctx, record); err != nil {
-			return nil, fmt.Errorf("record a signature: %w", err)
-		}
-		if row, err = s.store.Certificate(ctx, row.Authority, row.Serial); err != nil {
-			return nil, err
-		}
 	}
 	return pki.Assemble(row.TBS, algorithm, row.Signature)
 }
@@ -265,29 +275,37 @@ func (s *Service) GetCertificate(ctx context.Context, in *acmpca.GetCertificateI
 	if r.State == creating || r.State == failed || r.State == deleted {
 		return nil, invalidState("The certificate authority %s is not in the correct state to have issued certificates.", r.arn())
 	}
-	row, err := s.store.Certificate(ctx, r.ID, serial)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, notFound("Could not find certificate %s", *in.CertificateArn)
+	row, ok := s.recent.get(r.ID, serial)
+	if !ok {
+		row, err = s.store.Certificate(ctx, r.ID, serial)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, notFound("Could not find certificate %s", *in.CertificateArn)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(row.TBS) == 0 { // see Adopt
+			return nil, notFound("Could not find certificate %s: only its serial number came with the certificate authority when it was imported", *in.CertificateArn)
+		}
+		if row, err = s.sign(ctx, r, row); err != nil {
+			return nil, fmt.Errorf("sign %s: %w", *in.CertificateArn, err)
+		}
 	}
+	der, err := assemble(row)
 	if err != nil {
 		return nil, err
-	}
-	if len(row.TBS) == 0 { // see Adopt
-		return nil, notFound("Could not find certificate %s: only its serial number came with the certificate authority when it was imported", *in.CertificateArn)
-	}
-	der, err := s.sign(ctx, r, row)
-	if err != nil {
-		return nil, fmt.Errorf("sign %s: %w", *in.CertificateArn, err)
 	}
 	out := &acmpca.GetCertificateOutput{Certificate: aws.String(pki.EncodePEMBare(pki.PEMCertificate, der))}
 	if isRoot(row) {
 		return out, nil
 	}
-	path, err := r.path()
-	if err != nil {
-		return nil, err
+	if out.CertificateChain = r.above; out.CertificateChain == nil {
+		path, err := r.path()
+		if err != nil {
+			return nil, err
+		}
+		out.CertificateChain = aws.String(pki.EncodeChainBare(path))
 	}
-	out.CertificateChain = aws.String(pki.EncodeChainBare(path))
 	return out, nil
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"countersign/pki"
 	"countersign/store"
 )
 
@@ -72,6 +75,7 @@ func (s *Service) current(ctx context.Context, name *string) (*record, error) {
 		if r.parsed, err = r.path(); err != nil {
 			return nil, err
 		}
+		r.above = aws.String(pki.EncodeChainBare(r.parsed))
 	}
 	s.records.put(key, changed, r)
 	return r, nil

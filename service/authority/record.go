@@ -86,7 +86,10 @@ type record struct {
 	also     []store.Op // written together with the record
 	revision store.Revision
 	stored   []byte              // as it was read; nil when it was not
-	parsed   []*x509.Certificate // path, of records that nobody changes; see current
+
+	// Of records that nobody changes; see current.
+	parsed []*x509.Certificate // path
+	above  *string             // path as GetCertificate answers it
 }
 
 type tag struct{ Key, Value string }

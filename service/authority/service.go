@@ -35,7 +35,8 @@ type Config struct {
 
 // A Service carries out the operations of AWS Private CA. Its methods are safe
 // for concurrent use. It keeps nothing in memory but unsealed signers, which any
-// other node can unseal as well, and records for as long as nobody writes one.
+// other node can unseal as well, records for as long as nobody writes one, and
+// the last certificates issued, which never change.
 type Service struct {
 	store    store.Store
 	sealer   *keys.Sealer
@@ -45,6 +46,7 @@ type Service struct {
 	log      *slog.Logger
 	signers  signers
 	records  recordCache
+	recent   recentRows
 	ocsp     responder
 	buckets  Buckets
 

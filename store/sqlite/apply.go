@@ -46,6 +46,7 @@ type writeStatements struct {
 	setRevision, setChanged        *sql.Stmt
 
 	create, put, replace, remove, removeIf, stands *sql.Stmt
+	standsUntil                                    *sql.Stmt
 	issue, sign, revoke, revoked                   *sql.Stmt
 
 	newBlob, growBlob, addChunk, keepBlob, dropBlob                          *sql.Stmt
@@ -80,6 +81,7 @@ func (s *writeStatements) prepare(ctx context.Context, on preparer) error {
 		{&s.remove, `DELETE FROM records WHERE kind = ? AND key = ?`},
 		{&s.removeIf, `DELETE FROM records WHERE kind = ? AND key = ? AND revision = ? AND ` + live},
 		{&s.stands, `SELECT revision FROM records WHERE kind = ? AND key = ? AND ` + live},
+		{&s.standsUntil, `SELECT revision, coalesce(expires, 9223372036854775807) FROM records WHERE kind = ? AND key = ? AND ` + live},
 
 		{&s.issue, `INSERT INTO ledger (authority, serial, template, requester, issued_at, not_before, not_after, subject, signature, tbs)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (authority, serial) DO NOTHING`},
@@ -138,9 +140,9 @@ func batchRequest(ctx context.Context, b *store.Batch) *request {
 		}
 	}
 	return &request{
-		ctx:    ctx,
-		single: len(b.Ops) == 1 && size < 1<<20,
-		size:   size,
+		ctx:   ctx,
+		clean: size < 1<<20 && refusedClean(b.Ops),
+		size:  size,
 		apply: func(g *group) error {
 			for _, op := range b.Ops {
 				if err := g.apply(op); err != nil {
@@ -152,6 +154,28 @@ func batchRequest(ctx context.Context, b *store.Batch) *request {
 	}
 }
 
+// refusedClean reports whether a batch, where it is refused, has not written
+// anything yet: at most its first write may be.
+func refusedClean(ops []store.Op) bool {
+	written := false
+	for _, op := range ops {
+		writes, refusable := true, true
+		switch op := op.(type) {
+		case store.PutOp:
+			refusable = op.Create || op.Was != 0
+		case store.DeleteOp:
+			refusable = op.Was != 0
+		case store.CheckOp:
+			writes = false
+		}
+		if written && refusable {
+			return false
+		}
+		written = written || writes
+	}
+	return true
+}
+
 // touch notes that the batch has written to the kinds.
 func (g *group) touch(kinds ...string) {
 	g.wrote, g.dirty = true, true
@@ -159,6 +183,7 @@ func (g *group) touch(kinds ...string) {
 		if !slices.Contains(g.kinds, kind) {
 			g.kinds = append(g.kinds, kind)
 		}
+		delete(g.stood, kind)
 	}
 }
 
@@ -267,13 +292,36 @@ func (g *group) miss(kind, key string) error {
 	return fmt.Errorf("%s: %w", record(kind, key), store.ErrConflict)
 }
 
+// check looks the record up once and remembers what it found until somebody
+// writes to the kind: every certificate is issued under a check of its authority.
 func (g *group) check(kind, key string, was store.Revision) error {
-	at, err := g.at(kind, key)
-	if err == nil && at != was {
-		err = fmt.Errorf("%s: %w", record(kind, key), store.ErrConflict)
+	if s, ok := g.stood[kind][key]; ok && s.at == was && g.now < s.until {
+		return nil
 	}
-	return err
+	var s stand // of none
+	err := g.standsUntil.QueryRow(kind, []byte(key), g.now).Scan(&s.at, &s.until)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("read %s: %w", record(kind, key), err)
+	case s.at != was:
+		return fmt.Errorf("%s: %w", record(kind, key), store.ErrConflict)
+	case was != 0:
+		if g.stood[kind] == nil || len(g.stood[kind]) >= maxStood {
+			g.stood[kind] = map[string]stand{}
+		}
+		g.stood[kind][key] = s
+	}
+	return nil
 }
+
+// A stand is the revision that a record stands at, and the time it ends.
+type stand struct {
+	at    store.Revision
+	until int64 // micro
+}
+
+// maxStood bounds the stands kept of a kind.
+const maxStood = 1024
 
 func (g *group) applyIssue(c store.Certificate) error {
 	var signature any // NULL until there is one

@@ -95,7 +95,7 @@ func (w *blobWriter) Abort() {
 	}
 	// Not a batch: nobody could see the blob, so it is worth no revision. When
 	// this is dropped, the sweep comes a day later.
-	_ = w.s.queue.push(&request{ctx: context.Background(), single: true, apply: func(g *group) error {
+	_ = w.s.queue.push(&request{ctx: context.Background(), clean: true, apply: func(g *group) error {
 		g.dirty = true
 		_, err := g.exec(g.dropBlob, w.id)
 		return err

@@ -363,3 +363,64 @@ func TestSweepGivesSpaceBack(t *testing.T) {
 		t.Errorf("sweeping moved the revision from %d to %d", before+1, s.Revision())
 	}
 }
+
+// What is in no hurry waits for others, or until it is overdue or the queue closes.
+func TestQueueTakesWhatIsDue(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	push := func(hurried bool) {
+		r := &request{ctx: t.Context()}
+		if hurried {
+			r.done = make(chan error, 1)
+		}
+		if err := q.push(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takes := func(overdue bool, want int) {
+		t.Helper()
+		if group, _ := q.take(overdue); len(group) != want {
+			t.Fatalf("take(%v) gave %d requests, want %d", overdue, len(group), want)
+		}
+	}
+	push(false)
+	<-q.later
+	takes(false, 0)
+	<-q.later // the token is there again
+	takes(true, 1)
+	push(false)
+	push(true)
+	takes(false, 2)
+	push(false)
+	q.close()
+	takes(false, 1)
+}
+
+func TestQueueGathersCompany(t *testing.T) {
+	t.Parallel()
+	q := newQueue()
+	timer := time.NewTimer(0)
+	push := func() {
+		if err := q.push(&request{ctx: t.Context(), done: make(chan error, 1)}); err != nil {
+			t.Error(err)
+		}
+	}
+	q.gather(9, timer) // nobody waits: it must not either
+	push()
+	q.gather(1, timer) // one was enough
+	start := time.Now()
+	q.gather(2, timer)
+	if waited := time.Since(start); waited < companyDelay {
+		t.Errorf("it waited %v for a second one, want %v", waited, companyDelay)
+	}
+	go func() { push(); push() }()
+	for range 1000 { // the others may come late; then it waits again
+		q.gather(3, timer)
+		if q.mu.Lock(); len(q.waiting) == 3 {
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+	}
+	t.Error("three waited, and it did not notice")
+}

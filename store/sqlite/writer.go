@@ -17,18 +17,19 @@ const (
 	groupRequests = 512
 	groupBytes    = 8 << 20
 
-	lateDelay  = 20 * time.Millisecond // that a Later waits for a Commit to travel with
-	lateMax    = 1 << 16               // Later batches waiting; more are dropped
-	sweepEvery = time.Second
+	companyDelay = 300 * time.Microsecond // that a commit waits for as many others as there were last time
+	lateDelay    = 20 * time.Millisecond  // that a Later waits for a Commit to travel with
+	lateMax      = 1 << 16                // Later batches waiting; more are dropped
+	sweepEvery   = time.Second
 )
 
 // A request is one turn of the writer: a batch, a chunk of a blob.
 type request struct {
-	ctx    context.Context // a request whose caller has left before its turn is skipped
-	apply  func(*group) error
-	single bool       // apply writes with one small statement at most: nothing to undo when it is refused
-	size   int        // bytes to write, roughly
-	done   chan error // takes one answer; nil: nobody waits
+	ctx   context.Context // a request whose caller has left before its turn is skipped
+	apply func(*group) error
+	clean bool       // little is written, and nothing before apply refuses: it leaves nothing to undo
+	size  int        // bytes to write, roughly
+	done  chan error // takes one answer; nil: nobody waits
 
 	revision store.Revision // of the commit; set before the answer
 }
@@ -56,14 +57,16 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*request
 	late    int // how many of them nobody waits for
+	wanted  int // of those that somebody waits for: as many make a token for full
 	closed  bool
 
 	ready chan struct{} // holds a token when somebody waits, or the queue was closed
 	later chan struct{} // holds a token when a request came that is in no hurry
+	full  chan struct{} // holds a token when as many wait as gather wanted
 }
 
 func newQueue() *queue {
-	return &queue{ready: make(chan struct{}, 1), later: make(chan struct{}, 1)}
+	return &queue{ready: make(chan struct{}, 1), later: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 }
 
 var errLateFull = errors.New("too many batches wait")
@@ -86,13 +89,49 @@ func (q *queue) push(r *request) error {
 	}
 	q.waiting = append(q.waiting, r)
 	signal(token)
+	if q.wanted > 0 && len(q.waiting)-q.late >= q.wanted {
+		signal(q.full)
+	}
 	return nil
 }
 
-// take removes the requests of the next transaction: none when none wait.
-func (q *queue) take() (group []*request, closed bool) {
+// gather waits, not long, until n callers wait, when at least one does and the
+// queue is not closed. Callers who come all the time come back together: with those who
+// shared the last transaction this one is worth its sync.
+func (q *queue) gather(n int, timer *time.Timer) {
+	q.mu.Lock()
+	hurried := len(q.waiting) - q.late
+	if n <= 1 || hurried == 0 || hurried >= n || q.closed {
+		q.mu.Unlock()
+		return
+	}
+	q.wanted = n
+	select {
+	case <-q.full: // of an earlier time
+	default:
+	}
+	q.mu.Unlock()
+	timer.Reset(companyDelay)
+	select {
+	case <-q.full:
+	case <-timer.C:
+	}
+	q.mu.Lock()
+	q.wanted = 0
+	q.mu.Unlock()
+}
+
+// take removes the requests of the next transaction: none when none wait, or
+// only some that are in no hurry, unless these are overdue or the queue is closed.
+func (q *queue) take(overdue bool) (group []*request, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.waiting) == q.late && !overdue && !q.closed {
+		if q.late > 0 {
+			signal(q.later) // their token may be spent
+		}
+		return nil, false
+	}
 	n, size := 0, 0
 	for n < len(q.waiting) && n < groupRequests && size < groupBytes {
 		if q.waiting[n].done == nil {
@@ -103,8 +142,11 @@ func (q *queue) take() (group []*request, closed bool) {
 	}
 	group = q.waiting[:n:n]
 	q.waiting = q.waiting[n:]
-	if len(q.waiting) == 0 {
+	switch {
+	case len(q.waiting) == 0:
 		q.waiting = nil // let the array go
+	case q.late > 0:
+		signal(q.later)
 	}
 	return group, q.closed
 }
@@ -114,6 +156,7 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	signal(q.ready)
+	signal(q.full)
 }
 
 func (q *queue) isClosed() bool {
@@ -135,6 +178,8 @@ type writer struct {
 	db   *sql.DB
 	conn *sql.Conn
 	writeStatements
+
+	stood map[string]map[string]stand // kind, key; see group.check
 }
 
 func openWriter(ctx context.Context, s *Store, path string) (_ *writer, err error) {
@@ -142,7 +187,7 @@ func openWriter(ctx context.Context, s *Store, path string) (_ *writer, err erro
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, db: db}
+	w := &writer{s: s, db: db, stood: map[string]map[string]stand{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -171,14 +216,20 @@ func (w *writer) close() error {
 
 // loop writes until the queue is closed and empty.
 func (w *writer) loop() {
+	q := w.s.queue
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	more := true // something may be left to sweep from the last run
+	timer := time.NewTimer(0)
+	last := 0        // callers who shared the last transaction
+	overdue := false // requests in no hurry have waited long enough
+	more := true     // something may be left to sweep from the last run
 	for {
 		// With every core busy, let those go first who are ready to run: what they
 		// commit shares this transaction and its sync.
 		runtime.Gosched()
-		group, closed := w.s.queue.take()
+		q.gather(last, timer)
+		group, closed := q.take(overdue)
+		last, overdue = callers(group), false
 		switch {
 		case len(group) > 0:
 			w.write(group)
@@ -186,13 +237,15 @@ func (w *writer) loop() {
 			return
 		case !more:
 			select {
-			case <-w.s.queue.ready:
+			case <-q.ready:
 				continue
-			case <-w.s.queue.later:
+			case <-q.later:
 				// Wait for company: a sync of its own is what Later is to avoid.
+				timer.Reset(lateDelay)
 				select {
-				case <-w.s.queue.ready:
-				case <-time.After(lateDelay):
+				case <-q.ready:
+				case <-timer.C:
+					overdue = true
 				}
 				continue
 			case <-sweep.C:
@@ -208,6 +261,16 @@ func (w *writer) loop() {
 			more = w.sweep()
 		}
 	}
+}
+
+// callers counts the requests that somebody waits for.
+func callers(requests []*request) (n int) {
+	for _, r := range requests {
+		if r.done != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // A group is one transaction on its way.
@@ -283,26 +346,27 @@ func (w *writer) transaction(g *group, requests []*request) ([]error, error) {
 // second error says that this could not be made sure.
 func (g *group) turn(r *request) (refused, broken error) {
 	g.wrote, g.kinds = false, g.kinds[:0]
-	if !r.single {
+	if !r.clean {
 		if _, err := g.savepoint.Exec(); err != nil {
 			return nil, fmt.Errorf("set a savepoint: %w", err)
 		}
 	}
 	err := r.apply(g)
-	if r.single && err != nil {
+	if r.clean && err != nil {
 		if !refusal(err) {
 			return nil, err // the transaction may be gone
 		}
 		return err, nil
 	}
 	if err != nil {
+		clear(g.stood)
 		// SQLite ends the whole transaction by itself on some errors, a full
 		// disk for one; then this fails too.
 		if _, back := g.rollbackTo.Exec(); back != nil {
 			return nil, errors.Join(err, back)
 		}
 	}
-	if !r.single {
+	if !r.clean {
 		if _, release := g.release.Exec(); release != nil {
 			return nil, errors.Join(err, release)
 		}
@@ -346,4 +410,7 @@ func (g *group) finish() error {
 
 // abandon ends a transaction that is not to be, or that SQLite has ended
 // already: the error says no more than that.
-func (w *writer) abandon() { _, _ = w.rollback.Exec() }
+func (w *writer) abandon() {
+	clear(w.stood)
+	_, _ = w.rollback.Exec()
+}

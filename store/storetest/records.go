@@ -163,6 +163,20 @@ func testBatches(t *testing.T, open Opener) {
 		t.Errorf("issued, signed and revoked in one batch: got %+v", c)
 	}
 
+	// A check sees every write before it, however often it was made, and nothing of
+	// a batch that was refused.
+	for range 3 {
+		b.commit(batch().Check("k", "x", x))
+	}
+	b.refused(batch().Put("k", "x", []byte("4")).Create("k", "y", nil), store.ErrExists)
+	b.commit(batch().Check("k", "x", x))
+	b.refused(batch().Delete("k", "x").Check("k", "x", 0).Create("k", "y", nil), store.ErrExists)
+	b.refused(batch().Check("k", "x", 0), store.ErrConflict)
+	later := b.commit(batch().Check("k", "x", x).Put("k", "x", []byte("5")))
+	b.refused(batch().Check("k", "x", x), store.ErrConflict)
+	b.commit(batch().Check("k", "x", later).Check("k", "x", later).Delete("k", "x").Check("k", "x", 0))
+	b.refused(batch().Check("k", "x", later), store.ErrConflict)
+
 	// An empty batch is nothing, successfully.
 	if got := b.commit(batch()); got != b.Revision() {
 		t.Errorf("an empty batch: got revision %d, want the newest, %d", got, b.Revision())
@@ -178,6 +192,7 @@ func testExpiry(t *testing.T, open Opener) {
 	b.refused(batch().CreateUntil("lease", "a", nil, until), store.ErrExists)
 
 	newest := b.Revision()
+	b.commit(batch().Check("lease", "a", at))
 	b.clock.Advance(time.Microsecond)
 	b.hasNot("lease", "a")
 	if list, err := b.List(t.Context(), "lease", "", "", 0); err != nil || len(list) != 1 || list[0].Key != "b" {

@@ -634,7 +634,7 @@ var shapes_route53 = []rawShape{
 		{name: "message", shape: 124},
 	}, exception: true},
 	217: {name: "InvalidChangeBatch", t: Structure, members: []rawMember{
-		{name: "messages", wire: "Messages", shape: 125},
+		{name: "messages", shape: 125},
 		{name: "message", shape: 124},
 	}, exception: true},
 	218: {name: "InvalidDomainName", t: Structure, members: []rawMember{

@@ -133,6 +133,9 @@ func (j judge) element(typ, v string) error {
 			return j.unfit("must be a number not greater than %s", strconv.FormatFloat(*p.MaxValue, 'f', -1, 64))
 		}
 	case typ != "String" && (v == "" || strings.ContainsAny(v, " \t\r\n")):
+		if p.NoEcho {
+			v = "****"
+		}
 		return j.at.refuse(j.path, "Parameter validation failed: parameter value %s for parameter name %s does not exist", v, p.Name)
 	}
 	if p.AllowedValues != nil && !slices.Contains(p.AllowedValues, v) {

@@ -16,7 +16,8 @@ type Scope struct {
 }
 
 // A Bound is a template with all decided that parameters decide: conditions and
-// rules are evaluated, and what a false condition takes away is gone. It is not changed after Bind.
+// rules are evaluated, and what a false condition takes away is gone. It is not changed after Bind,
+// and what it gives away, other than evaluated trees, is not to be changed either.
 type Bound struct {
 	t          *Template
 	scope      Scope
@@ -75,7 +76,7 @@ func (b *Bound) prune() error {
 		p := *r
 		path := []string{"Resources", id}
 		for _, name := range sorted(r.policies) {
-			v, err := b.evaluator(nil, nil).value(r.policies[name], append(path, name))
+			v, err := b.static().value(r.policies[name], append(path, name))
 			if err != nil {
 				return err
 			}
@@ -167,7 +168,7 @@ func (b *Bound) pruneValue(v any, path []string) (any, error) {
 
 // name computes the name in a Ref that is given by a function.
 func (b *Bound) name(arg any, path []string) (string, error) {
-	v, err := b.evaluator(nil, nil).value(arg, path)
+	v, err := b.static().value(arg, path)
 	if err != nil {
 		return "", err
 	}

@@ -97,17 +97,14 @@ func (l *loader) checkConditionCycles() error {
 
 // conditionsIn lists the conditions that a condition function names.
 func conditionsIn(v any) []string {
+	m, _ := v.(map[string]any)
 	var names []string
-	switch v := v.(type) {
-	case map[string]any:
-		if name, ok := v["Condition"].(string); ok && len(v) == 1 {
-			return []string{name}
-		}
-		for _, k := range sorted(v) {
-			names = append(names, conditionsIn(v[k])...)
-		}
-	case []any:
-		for _, e := range v {
+	if name, ok := m["Condition"].(string); ok {
+		names = append(names, name)
+	}
+	for _, function := range []string{"Fn::And", "Fn::Not", "Fn::Or"} {
+		operands, _ := m[function].([]any)
+		for _, e := range operands {
 			names = append(names, conditionsIn(e)...)
 		}
 	}

@@ -93,7 +93,7 @@ func (b *Bound) operand(v any, path []string) (any, error) {
 	if name, arg, ok := call(v); ok && name == "Fn::RefAll" {
 		return b.refAll(arg.(string)), nil
 	}
-	return b.evaluator(nil, nil).value(v, path)
+	return b.static().value(v, path)
 }
 
 // refAll lists the values of all parameters of a type.

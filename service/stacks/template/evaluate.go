@@ -8,7 +8,7 @@ import (
 )
 
 // A Lookup answers what only the stack's resources, the account and the stores
-// know. Each answer may be Unknown{}: known only later. Errors become causes of an *Error.
+// know. Ref, GetAtt and Import may answer Unknown{}: known only later. Errors become causes of an *Error.
 type Lookup interface {
 	// Ref is what a Ref to the resource gives.
 	Ref(id string) (any, error)
@@ -133,7 +133,7 @@ func (e *evaluator) export(v any, output string, path []string) (string, error) 
 type evaluator struct {
 	ctx      context.Context
 	b        *Bound
-	lookup   Lookup // nil where Load let no function through that needs one
+	lookup   Lookup // nil: see static
 	options  []Option
 	work     int // see maxWork
 	resolver *resolver
@@ -156,6 +156,10 @@ func (e *evaluator) dynamic(v any, path []string) (any, error) {
 func (b *Bound) evaluator(ctx context.Context, lookup Lookup) *evaluator {
 	return &evaluator{ctx: ctx, b: b, lookup: lookup}
 }
+
+// static is the evaluator of conditions and names, in which Load lets no
+// function stand that asks a Lookup.
+func (b *Bound) static() *evaluator { return &evaluator{b: b} }
 
 func (e *evaluator) refuse(path []string, format string, args ...any) error {
 	return e.b.t.at.refuse(path, format, args...)

@@ -185,6 +185,9 @@ func (l *loader) mappings() error {
 				return l.at.refuse(path, "Template format error: Number of keys of mapping %s, %d, is greater than maximum allowed, %d", name, len(second), maxMapKeys)
 			}
 			for _, k := range sorted(second) {
+				if !alphanumeric(k) {
+					return l.at.refuse(append(path, k), "Template format error: Mappings attribute name '%s' must contain only alphanumeric characters.", k)
+				}
 				if !mappingValue(second[k]) {
 					return l.at.refuse(append(path, k), "Template format error: Every Mappings attribute must be a String or a List.")
 				}

@@ -26,6 +26,7 @@ func TestTemplatesThatAreInOrder(t *testing.T) {
 		"Sub":                        "Resources: {R: {Type: T, Properties: {A: !Sub '${!x} $ ${S.Arn} ${AWS::Region} ${', B: !Sub ['${v.w}${ S }', {v.w: 1}]}}, S: {Type: T}}",
 		"functions in functions":     "Parameters: {P: {Type: String}}\nMappings: {M: {k: {v: 1}}}\nResources: {R: {Type: T, Properties: {A: !Join [',', !Split ['|', !Sub '${P}']], B: !Select [!Ref P, !Ref P], C: !FindInMap [M, !Ref P, !FindInMap [M, k, v]], D: !GetAtt [S, !Ref P]}}, S: {Type: T}}",
 		"conditions of many kinds":   "Parameters: {P: {Type: CommaDelimitedList}}\nMappings: {M: {k: {v: 1}}}\nConditions: {A: !Equals [!Join ['', !Ref P], !FindInMap [M, k, v]], B: !Or [!Condition A, !Not [!Condition A]], C: !And [!Equals [!Select [0, !Ref P], !Sub '${AWS::Region}'], !Condition B]}\n" + minimal,
+		"a variable Condition":       "Conditions: {A: !Equals [!Sub ['${Condition}', {Condition: A}], b]}\n" + minimal,
 		"an export of a name":        "Parameters: {P: {Type: String}}\nOutputs: {O: {Value: !Ref R, Export: {Name: !Join ['-', [!Ref AWS::StackName, !Ref P]]}}}\n" + minimal,
 		"extensions":                 "Transform: AWS::LanguageExtensions\nParameters: {P: {Type: String}}\nMappings: {M: {k: {v: 1}}}\nConditions: {C: !Equals [!Length [a], 1]}\nResources: {R: {Type: T, DeletionPolicy: !Ref P, UpdateReplacePolicy: !If [C, Retain, Delete], Properties: {A: !ToJsonString {a: !Ref R2}, B: !Length [a], C: !FindInMap [M, !Sub '${P}', v, {DefaultValue: !Ref R2}]}}, R2: {Type: T}}",
 	} {
@@ -176,6 +177,7 @@ func TestTemplatesThatAreNot(t *testing.T) {
 		{"a mapping three levels deep", "Mappings: {M: {A: {B: {C: d}}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
 		{"a mapping with a function", "Mappings: {M: {A: {B: !Ref AWS::Region}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
 		{"a mapping of a list of maps", "Mappings: {M: {A: {B: [{C: d}]}}}\n" + minimal, "Template format error: Every Mappings attribute must be a String or a List."},
+		{"a mapping attribute", "Mappings: {M: {x86-64: {a-b: c}}}\n" + minimal, "Template format error: Mappings attribute name 'a-b' must contain only alphanumeric characters."},
 		{"a mapping that is text", "Mappings: {M: a}\n" + minimal, "Template format error: Every Mappings member M must be a map"},
 		// Circles
 		{"a circle", "Resources: {A: {Type: T, DependsOn: B}, B: {Type: T, Properties: {P: !Sub '${C.Arn}'}}, C: {Type: T, Metadata: {M: !Ref A}}, D: {Type: T, DependsOn: A}}", "Circular dependency between resources: [A, B, C]"},

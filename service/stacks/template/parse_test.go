@@ -262,19 +262,10 @@ func TestNumberOfValuesIsBounded(t *testing.T) {
 
 func TestSnippetsMayHaveAliases(t *testing.T) {
 	t.Parallel()
-	doc, err := template.ParseSnippet([]byte(`
-base: &base {a: 1, b: 2}
-other: &other {b: 3, c: 4}
-merged: {<<: *base, b: own}
-both: {<<: [*base, *other]}
-list: [*base]
-text: *name
-named: &name x
-`))
-	if err == nil {
-		t.Fatal("an alias before its anchor was accepted")
+	if _, err := template.ParseSnippet([]byte("text: *name\nnamed: &name x\n")); err == nil {
+		t.Error("an alias before its anchor was accepted")
 	}
-	doc, err = template.ParseSnippet([]byte(`
+	doc, err := template.ParseSnippet([]byte(`
 base: &base {a: 1, b: 2}
 other: &other {b: 3, c: 4}
 merged: {<<: *base, b: own}

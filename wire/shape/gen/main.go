@@ -25,7 +25,7 @@ var services = []service{
 	{id: "iam", version: "2010-05-08"},
 	{id: "lambda", version: "2015-03-31"},
 	{id: "logs", version: "2014-03-28", sdk: "cloudwatchlogs"},
-	{id: "route53", version: "2013-04-01", fix: fixRoute53},
+	{id: "route53", version: "2013-04-01"},
 	{id: "s3", version: "2006-03-01", fix: fixS3},
 	{id: "secretsmanager", version: "2017-10-17"},
 	{id: "ssm", version: "2014-11-06"},
