@@ -25,6 +25,7 @@ func TestAPIGateway(t *testing.T) {
 		"by hand":     restByHand,
 		"authorizers": restAuthorizers,
 		"domains":     restDomains,
+		"import":      restImport,
 		"account":     restAccount,
 		"refusals":    restRefusals,
 	})
@@ -375,6 +376,53 @@ func restDomains(s *system) {
 	must(s.rest.DeleteDomainName(ctx, &apigateway.DeleteDomainNameInput{DomainName: name}))(t)
 	_, err = s.gateway.GetDomainName(ctx, &apigatewayv2.GetDomainNameInput{DomainName: name})
 	wantCode(t, err, "NotFoundException")
+}
+
+// An API made of a Swagger document, and changed by another one.
+func restImport(s *system) {
+	t, ctx := s.t, context.Background()
+	s.function("rest-imported")
+	document := func(paths string) []byte {
+		return []byte(`
+swagger: "2.0"
+info: {title: imported, version: 1.0}
+x-amazon-apigateway-binary-media-types: ['*/*']
+paths:
+  /files/{proxy+}: {x-amazon-apigateway-any-method: {x-amazon-apigateway-integration: {type: aws_proxy, httpMethod: POST, uri: '` + *lambdaURI("rest-imported") + `'}}}
+` + paths)
+	}
+	_, err := s.rest.ImportRestApi(ctx, &apigateway.ImportRestApiInput{Body: document("  /x: {get: {security: [{none: []}]}}\n")})
+	wantCode(t, err, "BadRequestException")
+	made := must(s.rest.ImportRestApi(ctx, &apigateway.ImportRestApiInput{
+		FailOnWarnings: true, Parameters: map[string]string{"endpointConfigurationTypes": "REGIONAL"}, Body: document(`
+  /cors:
+    options:
+      responses: {200: {headers: {Access-Control-Allow-Origin: {type: string}}}}
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: {application/json: "{\n  \"statusCode\" : 200\n}\n"}
+        responses: {default: {statusCode: "200", responseTemplates: {application/json: "{}\n"}, responseParameters: {method.response.header.Access-Control-Allow-Origin: "'*'"}}}
+`),
+	}))(t)
+	same(t, "made", fmt.Sprint(*made.Name, *made.Version, made.EndpointConfiguration.Types, made.BinaryMediaTypes, made.Warnings), "imported1.0[REGIONAL] [*/*] []")
+	h := &restHand{s, *made.Id, *made.RootResourceId}
+	h.allow("rest-imported")
+	h.deploy("s")
+	client, host := s.caller(nil), defaultHost(h.id)
+	client.get(host, "", "/s/files/a/b").want(t, 200, `"proxy":"a/b"`)
+	preflight := client.send("OPTIONS", host, "/s/cors", nil)
+	same(t, "preflight", fmt.Sprint(preflight.status, preflight.header.Get("Access-Control-Allow-Origin"), preflight.body), "200*{}\n")
+	put := func(mode resttypes.PutMode, paths string) {
+		t.Helper()
+		same(t, "same API", *must(s.rest.PutRestApi(ctx, &apigateway.PutRestApiInput{RestApiId: &h.id, Mode: mode, Body: document(paths)}))(t).Id, h.id)
+		h.deploy("s")
+	}
+	put(resttypes.PutModeMerge, "  /more: {get: {x-amazon-apigateway-integration: {type: aws_proxy, httpMethod: POST, uri: '"+*lambdaURI("rest-imported")+"'}}}\n")
+	client.get(host, "", "/s/more").want(t, 200, `"resource":"/more"`)
+	same(t, "preflight after a merge", client.send("OPTIONS", host, "/s/cors", nil).status, 200)
+	put(resttypes.PutModeOverwrite, "")
+	client.get(host, "", "/s/more").want(t, 403, "Missing Authentication Token")
+	client.get(host, "", "/s/files/a").want(t, 200, `"proxy":"a"`)
 }
 
 func restAccount(s *system) {

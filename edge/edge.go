@@ -1,20 +1,20 @@
 // Package edge is the data plane: it ends TLS, judges client certificates and
 // carries requests to HTTP backends and Lambda functions, as the regional
-// endpoints of Amazon API Gateway do for HTTP APIs (custom domain names with
-// mutual TLS, default endpoints, API mappings, stages, routes, the
-// integrations HTTP_PROXY and AWS_PROXY, CORS, REQUEST and JWT authorizers). It
-// runs off an immutable
-// [snapshot.Snapshot] and never waits for a database.
+// endpoints of Amazon API Gateway do for HTTP APIs and REST APIs (custom domain names
+// with mutual TLS, default endpoints, API mappings, stages, routes, throttling, the
+// integrations HTTP_PROXY, AWS_PROXY and MOCK, CORS, REQUEST, TOKEN and JWT
+// authorizers, resource policies). It runs off an immutable [snapshot.Snapshot] and
+// never waits for a database.
 //
 // What happens to a client, in the order of the files: server.go accepts the
 // connection and completes the handshake, tls.go picks the certificate by
 // SNI, client.go judges the client certificate, handler.go checks Host
 // against SNI and every request again, cors.go answers browsers, route.go finds
 // the route, authorizer.go decides who may call it, proxy.go and function.go call
-// the integration.
+// the integration. What REST APIs do otherwise is in rest.go and rest_proxy.go.
 //
-// Left out so far: REST APIs, IAM authorization, parameter mapping, throttling,
-// access logs in CLF, WebSockets, and of AWS's TLS_1_2 policy the CBC cipher
+// Left out so far: IAM authorization, parameter mapping of HTTP APIs, templates in
+// VTL, access logs in CLF, WebSockets, and of AWS's TLS_1_2 policy the CBC cipher
 // suites with SHA-256 and SHA-384, which crypto/tls does not have or does not
 // run in constant time.
 package edge

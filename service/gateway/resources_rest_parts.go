@@ -166,8 +166,8 @@ type restDeploymentProperties struct {
 	}
 }
 
-// deploymentResource is AWS::ApiGateway::Deployment. With StageName it makes that stage or moves it. When
-// the deployment goes, the stage goes back to the latest other deployment there is, and away if there is none.
+// deploymentResource is AWS::ApiGateway::Deployment. With StageName it makes that stage or takes it over. When the
+// deployment goes, the stage goes back to the deployment that it was taken from, and away if there is none any more.
 func (r *REST) deploymentResource() resource.Type {
 	return resource.Define(resource.Spec[restDeploymentProperties]{
 		Name: "AWS::ApiGateway::Deployment", Attributes: []string{"DeploymentId"},
@@ -243,18 +243,14 @@ func (r *REST) releaseStage(ctx context.Context, api, stage, deployment string) 
 	if err != nil || aws.ToString(got.DeploymentId) != deployment {
 		return err
 	}
-	all, err := resource.Do(ctx, r.GetDeployments, &apigateway.GetDeploymentsInput{RestApiId: &api, Limit: aws.Int32(500)})
+	a, _, err := r.s.getREST(ctx, api)
 	if err != nil {
 		return err
 	}
-	var latest *types.Deployment
-	for n := range all.Items {
-		if d := &all.Items[n]; *d.Id != deployment && (latest == nil || d.CreatedDate.After(*latest.CreatedDate)) {
-			latest = d
+	if g, err := a.stage(stage); err == nil && g.Before != "" {
+		if err := r.pointStage(ctx, api, stage, g.Before); !resource.IsNotFound(err) {
+			return err
 		}
-	}
-	if latest != nil {
-		return r.pointStage(ctx, api, stage, *latest.Id)
 	}
 	_, err = resource.Do(ctx, r.DeleteStage, &apigateway.DeleteStageInput{RestApiId: &api, StageName: &stage})
 	return err

@@ -55,7 +55,7 @@ func (r *REST) CreateDeployment(ctx context.Context, in *apigateway.CreateDeploy
 				return err
 			}
 		}
-		g.Deployment, g.Updated = d.ID, d.Created
+		g.Deployment, g.Before, g.Updated = d.ID, g.Deployment, d.Created
 		set(&g.Description, in.StageDescription)
 		if in.Variables != nil {
 			g.Variables = in.Variables

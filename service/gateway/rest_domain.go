@@ -79,6 +79,14 @@ func domainEndpoint(c *types.EndpointConfiguration, regional, edge *string, mutu
 	return address, nil
 }
 
+// noDomainID refuses what tells private domain names of the same name apart; there are none here.
+func noDomainID(id *string) error {
+	if aws.ToString(id) != "" {
+		return notBuilt("domainNameId (endpoint type PRIVATE)")
+	}
+	return nil
+}
+
 func mutualV2(in *types.MutualTlsAuthenticationInput) *v2.MutualTlsAuthenticationInput {
 	if in == nil {
 		return nil
@@ -88,6 +96,9 @@ func mutualV2(in *types.MutualTlsAuthenticationInput) *v2.MutualTlsAuthenticatio
 
 // GetDomainName reads one domain name.
 func (r *REST) GetDomainName(ctx context.Context, in *apigateway.GetDomainNameInput) (*apigateway.GetDomainNameOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	d, _, err := r.s.getDomain(ctx, aws.ToString(in.DomainName))
 	if err != nil {
 		return nil, err
@@ -97,6 +108,9 @@ func (r *REST) GetDomainName(ctx context.Context, in *apigateway.GetDomainNameIn
 
 // GetDomainNames lists the domain names of the caller's account and Region.
 func (r *REST) GetDomainNames(ctx context.Context, in *apigateway.GetDomainNamesInput) (*apigateway.GetDomainNamesOutput, error) {
+	if in.ResourceOwner == types.ResourceOwnerOtherAccounts {
+		return &apigateway.GetDomainNamesOutput{Items: []types.DomainName{}}, nil // nobody shares any
+	}
 	all, err := r.s.domains(ctx)
 	if err != nil {
 		return nil, err
@@ -115,6 +129,9 @@ func (r *REST) GetDomainNames(ctx context.Context, in *apigateway.GetDomainNames
 // UpdateDomainName changes what the patch operations name. With a trust store among it, that is read
 // again; an empty /mutualTlsAuthentication/truststoreUri turns mutual TLS off.
 func (r *REST) UpdateDomainName(ctx context.Context, in *apigateway.UpdateDomainNameInput) (*apigateway.UpdateDomainNameOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	var configuration v2.DomainNameConfiguration
 	var mutual *v2.MutualTlsAuthenticationInput
 	trust := func(path string, field func(*v2.MutualTlsAuthenticationInput) **string) patch {
@@ -169,6 +186,9 @@ func (r *REST) UpdateDomainName(ctx context.Context, in *apigateway.UpdateDomain
 
 // DeleteDomainName removes a domain name with its mappings.
 func (r *REST) DeleteDomainName(ctx context.Context, in *apigateway.DeleteDomainNameInput) (*apigateway.DeleteDomainNameOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	if _, err := r.s.DeleteDomainName(ctx, &apigatewayv2.DeleteDomainNameInput{DomainName: in.DomainName}); err != nil {
 		return nil, err
 	}
@@ -197,6 +217,9 @@ const noBasePath = "(none)"
 // CreateBasePathMapping sends requests below a base path of a domain name to a REST API: to one stage of
 // it or, without one, to the stage that the next segment of the path names.
 func (r *REST) CreateBasePathMapping(ctx context.Context, in *apigateway.CreateBasePathMappingInput) (*apigateway.CreateBasePathMappingOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	m := mapping{API: aws.ToString(in.RestApiId), Stage: some(in.Stage), Key: some(in.BasePath)}
 	var err error
 	if m.ID, err = r.s.newID(ctx, mappingIDLength); err != nil {
@@ -261,6 +284,9 @@ func (d *domain) basePath(path *string) (*mapping, error) {
 
 // GetBasePathMapping reads one mapping.
 func (r *REST) GetBasePathMapping(ctx context.Context, in *apigateway.GetBasePathMappingInput) (*apigateway.GetBasePathMappingOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	d, _, err := r.s.getDomain(ctx, aws.ToString(in.DomainName))
 	if err != nil {
 		return nil, err
@@ -274,6 +300,9 @@ func (r *REST) GetBasePathMapping(ctx context.Context, in *apigateway.GetBasePat
 
 // GetBasePathMappings lists a domain name's mappings, those to HTTP APIs among them.
 func (r *REST) GetBasePathMappings(ctx context.Context, in *apigateway.GetBasePathMappingsInput) (*apigateway.GetBasePathMappingsOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	d, _, err := r.s.getDomain(ctx, aws.ToString(in.DomainName))
 	if err != nil {
 		return nil, err
@@ -292,6 +321,9 @@ func (r *REST) GetBasePathMappings(ctx context.Context, in *apigateway.GetBasePa
 
 // UpdateBasePathMapping changes what the patch operations name.
 func (r *REST) UpdateBasePathMapping(ctx context.Context, in *apigateway.UpdateBasePathMappingInput) (*apigateway.UpdateBasePathMappingOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	var updated mapping
 	_, err := r.s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, b *store.Batch) error {
 		m, err := d.basePath(in.BasePath)
@@ -315,6 +347,9 @@ func (r *REST) UpdateBasePathMapping(ctx context.Context, in *apigateway.UpdateB
 
 // DeleteBasePathMapping removes a mapping.
 func (r *REST) DeleteBasePathMapping(ctx context.Context, in *apigateway.DeleteBasePathMappingInput) (*apigateway.DeleteBasePathMappingOutput, error) {
+	if err := noDomainID(in.DomainNameId); err != nil {
+		return nil, err
+	}
 	_, err := r.s.editDomain(ctx, aws.ToString(in.DomainName), func(d *domain, _ *store.Batch) error {
 		m, err := d.basePath(in.BasePath)
 		if err != nil {

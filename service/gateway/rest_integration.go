@@ -63,6 +63,9 @@ func (i *restIntegration) check(m *restMethod) error {
 	if !passthrough[i.Passthrough] {
 		return badRequest("Invalid passthroughBehavior %q: use WHEN_NO_MATCH, WHEN_NO_TEMPLATES or NEVER", i.Passthrough)
 	}
+	if err := checkTemplates(i.Templates); err != nil {
+		return err
+	}
 	if i.ContentHandling != "" && i.ContentHandling != string(types.ContentHandlingStrategyConvertToText) {
 		return notBuilt("contentHandling " + i.ContentHandling)
 	}
@@ -127,12 +130,24 @@ func restFunction(uri string) (string, error) {
 // vtl finds what the Velocity Template Language would not print as it stands.
 var vtl = regexp.MustCompile(`\$!?[A-Za-z{]|#(set|if|else|elseif|end|foreach|break|stop|include|parse|macro|evaluate|define|[#*@{]|\[\[)`)
 
-// literal demands templates without anything to evaluate.
-func literal(what string, templates map[string]string) error {
+const maxTemplate = 300 << 10 // bytes, as on AWS
+
+// checkTemplates judges what every template has to be, looked at or not.
+func checkTemplates(templates map[string]string) error {
 	for contentType, text := range templates {
 		if !strings.Contains(contentType, "/") {
 			return badRequest("Validation Result: warnings : [], errors : [Invalid content type specified: %s]", contentType)
 		}
+		if len(text) > maxTemplate {
+			return badRequest("The mapping template of %s is too large: at most %d bytes", contentType, maxTemplate)
+		}
+	}
+	return nil
+}
+
+// literal demands templates without anything to evaluate.
+func literal(what string, templates map[string]string) error {
+	for contentType, text := range templates {
 		if found := vtl.FindString(text); found != "" {
 			return notBuilt("a mapping template that is evaluated (" + what + " of " + contentType + ", at " + found + ")")
 		}
@@ -247,6 +262,9 @@ func (i *restIntegration) put(p restIntegrationResponse) {
 func (p *restIntegrationResponse) check(m *restMethod, used bool) error {
 	if p.ContentHandling != "" && p.ContentHandling != string(types.ContentHandlingStrategyConvertToText) {
 		return notBuilt("contentHandling " + p.ContentHandling)
+	}
+	if err := checkTemplates(p.Templates); err != nil {
+		return err
 	}
 	declared := m.response(p.Status)
 	for name, expression := range p.Parameters {

@@ -102,6 +102,7 @@ type restAuthorizer struct {
 type restStage struct {
 	Name             string
 	Deployment       string            // id
+	Before           string            `json:",omitempty"` // the deployment that CreateDeployment took the stage from
 	Description      string            `json:",omitempty"`
 	Variables        map[string]string `json:",omitempty"`
 	Tags             map[string]string `json:",omitempty"`

@@ -127,6 +127,7 @@ func (r *REST) UpdateStage(ctx context.Context, in *apigateway.UpdateStageInput)
 			if _, _, err := r.s.getRESTDeployment(ctx, *a, g.Deployment); err != nil {
 				return err
 			}
+			g.Before = ""
 		}
 		if err := checkVariables(g.Variables); err != nil {
 			return err

@@ -45,8 +45,8 @@ type Config struct {
 	Derive func(purpose string) [32]byte
 }
 
-// A Service carries out the operations of API Gateway v2. It is safe for
-// concurrent use; what an operation returned without error is durable.
+// A Service carries out the operations of API Gateway v2, and by way of REST those
+// of v1. It is safe for concurrent use; what an operation returned without error is durable.
 type Service struct {
 	store        store.Store
 	certificates Certificates
