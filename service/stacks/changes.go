@@ -132,6 +132,12 @@ func (f *foresight) resource(ctx context.Context, k *stack, id string, r *templa
 	for _, problem := range t.Check(properties) {
 		f.problems = append(f.problems, f.place(id, problem))
 	}
+	if r.CreationPolicy != nil {
+		f.problems = append(f.problems, f.where("Resources", id, "CreationPolicy")+": "+message(notBuilt("CreationPolicy")))
+	}
+	if r.UpdatePolicy != nil {
+		f.problems = append(f.problems, f.where("Resources", id, "UpdatePolicy")+": "+message(notBuilt("UpdatePolicy")))
+	}
 	rec := f.records[id]
 	if rec == nil || rec.Now.PhysicalID == "" {
 		f.unknown[id] = true
@@ -261,14 +267,18 @@ func shortJSON(v any) string {
 
 // place names where in the template a problem is.
 func (f *foresight) place(id string, p resource.Problem) string {
-	path := append([]string{"Resources", id, "Properties"}, p.Path...)
+	return f.where(append([]string{"Resources", id, "Properties"}, p.Path...)...) + ": " + p.Message
+}
+
+// where names a place of the template, with its line where that is known.
+func (f *foresight) where(path ...string) string {
 	where := strings.Join(path, "/")
 	if f.p.at != nil {
 		if at := f.p.at(path...); at.Line > 0 {
 			where += fmt.Sprintf(" (line %d)", at.Line)
 		}
 	}
-	return where + ": " + p.Message
+	return where
 }
 
 // The template's questions: what exists is known, what is to be made is not.

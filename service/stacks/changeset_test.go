@@ -134,6 +134,7 @@ func TestBadTemplates(t *testing.T) {
 		"unknown type":      {`{"Resources": {"A": {"Type": "AWS::No::Thing"}}}`, []string{"Unrecognized resource types: [AWS::No::Thing]"}, true},
 		"unknown property":  {"Resources:\n  A:\n    Type: AWS::Test::Thing\n    Properties:\n      Colour: red\n", []string{"Resources/A/Properties/Colour (line 5)", "Encountered unsupported property Colour"}, true},
 		"unbuilt property":  {`{"Resources": {"A": {"Type": "AWS::Test::Thing", "Properties": {"Shape": "round"}}}}`, []string{"Shape is not built in this version of Countersign"}, true},
+		"unbuilt policy":    {"Resources:\n  A:\n    Type: AWS::Test::Thing\n    UpdatePolicy: {CodeDeployLambdaAliasUpdate: {ApplicationName: a}}\n", []string{"Resources/A/UpdatePolicy (line 4): UpdatePolicy is not built"}, true},
 		"wrong type":        {`{"Resources": {"A": {"Type": "AWS::Test::Thing", "Properties": {"Size": "big"}}}}`, []string{"Value of property Size must be of type Integer"}, true},
 		"unknown attribute": {`{"Resources": {"A": {"Type": "AWS::Test::Thing"}}, "Outputs": {"O": {"Value": {"Fn::GetAtt": ["A", "Weight"]}}}}`, []string{"Template error: resource A does not support attribute type Weight in Fn::GetAtt"}, true},
 		"no resources":      {`{"Outputs": {}}`, []string{"Template format error"}, false},
