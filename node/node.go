@@ -233,6 +233,7 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
 		},
 	}
+	n.publisher.revoked = &revocationLog{publisher: n.publisher, folder: c.Data, random: c.Rand, limits: defaultRevocationLimits}
 	return n.publisher.start(ctx)
 }
 
