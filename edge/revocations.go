@@ -199,7 +199,7 @@ func (r *Revocations) lookup(issuer [32]byte, number []byte) (revoked bool, err 
 	}
 	var short LedgerSerial
 	copy(short[ledgerSerialBytes-len(number):], number)
-	revoked, err = f.contains(issuer, short)
+	revoked, err = f.Contains(issuer, short)
 	if err != nil {
 		select {
 		case r.damage <- struct{}{}:

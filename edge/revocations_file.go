@@ -191,8 +191,9 @@ func blockChecksum(block *[blockSize]byte, number uint64) uint32 {
 	return crc32.Update(crc32.Checksum(block[:blockSum], castagnoli), castagnoli, own[:])
 }
 
-// contains looks a serial up. It reads one block at most.
-func (r *RevocationFile) contains(issuer [32]byte, serial LedgerSerial) (bool, error) {
+// Contains reports whether the issuer key has revoked the serial. It reads one
+// block at most.
+func (r *RevocationFile) Contains(issuer [32]byte, serial LedgerSerial) (bool, error) {
 	s := r.segments[issuer]
 	if s == nil {
 		return false, nil

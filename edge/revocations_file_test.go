@@ -74,15 +74,15 @@ func TestRevocationFileHoldsWhatWasWritten(t *testing.T) {
 				t.Errorf("%d serials: read back %d of them, others or in another order", len(list), len(got))
 			}
 			for _, s := range list {
-				if hit, err := f.contains(issuer, s); !hit || err != nil {
+				if hit, err := f.Contains(issuer, s); !hit || err != nil {
 					t.Fatalf("%x is missing (%v)", s, err)
 				}
-				if hit, err := f.contains(issuerOf(9), s); hit || err != nil {
+				if hit, err := f.Contains(issuerOf(9), s); hit || err != nil {
 					t.Fatalf("%x is revoked by somebody else (%v)", s, err)
 				}
 			}
 			for _, s := range ledgerSerials(99, 1000) {
-				if hit, err := f.contains(issuer, s); hit || err != nil {
+				if hit, err := f.Contains(issuer, s); hit || err != nil {
 					t.Fatalf("%x is revoked (%v)", s, err)
 				}
 			}
@@ -121,14 +121,14 @@ func TestRevocationFileNoticesDamage(t *testing.T) {
 			return true
 		}
 		for i := 0; i < len(list); i += 41 {
-			if hit, err := f.contains(issuerOf(1), list[i]); err != nil {
+			if hit, err := f.Contains(issuerOf(1), list[i]); err != nil {
 				noticed = true
 			} else if !hit {
 				t.Fatalf("%s: a revoked serial passes", what)
 			}
 		}
 		for _, s := range absent {
-			if hit, err := f.contains(issuerOf(1), s); err != nil {
+			if hit, err := f.Contains(issuerOf(1), s); err != nil {
 				noticed = true
 			} else if hit {
 				t.Fatalf("%s: a serial is revoked that is not", what)
@@ -183,7 +183,7 @@ func FuzzRevocationFile(f *testing.F) {
 				if err != nil {
 					break
 				}
-				if hit, err := file.contains(issuer, s); err == nil && !hit {
+				if hit, err := file.Contains(issuer, s); err == nil && !hit {
 					t.Fatalf("%x is listed and not found", s)
 				}
 			}

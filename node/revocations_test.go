@@ -5,17 +5,22 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"countersign/edge"
 	"countersign/service/authority"
 	"countersign/store"
+	"countersign/store/sqlite"
 	"countersign/store/storetest"
 )
 
@@ -262,5 +267,65 @@ func TestRevocationsStayInMemoryWithoutADisk(t *testing.T) {
 	r.run(p, nil)
 	if p.revocations.File() != nil || memory(p) != r.n {
 		t.Errorf("%d of %d in memory", memory(p), r.n)
+	}
+}
+
+// fsck compares the file with the ledger, both ways.
+func TestCheckComparesTheFileOfRevocations(t *testing.T) {
+	t.Parallel()
+	p := populate(t)
+	st, err := sqlite.Open(t.Context(), p.dir, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuers, err := authority.New(authority.Config{Store: st, Now: time.Now, Rand: rand.Reader}).Issuers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := st.Revocations(t.Context(), 0, 0)
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("%d revocations, %v; the test needs one", len(rows), err)
+	}
+	key, revoked := issuers[rows[0].Authority], edge.LedgerSerial(rows[0].Serial)
+	newest := st.Revision()
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		serials []edge.LedgerSerial
+		want    string
+	}{
+		"right":   {[]edge.LedgerSerial{revoked}, ""},
+		"missing": {nil, "it lacks 1 revoked"},
+		"more":    {[]edge.LedgerSerial{{1}, revoked}, "it has 1 certificates that are not revoked"},
+	} {
+		id := edge.FileID{1}
+		l := &revocationLog{folder: p.dir}
+		path := l.path(hex.EncodeToString(id[:]))
+		if err := edge.WriteRevocations(path, id, uint64(newest), map[[32]byte]iter.Seq2[edge.LedgerSerial, error]{key: inTime(t.Context(), c.serials)}); err != nil {
+			t.Fatal(err)
+		}
+		value, err := json.Marshal(revocationFile{newest, uint64(len(c.serials))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := sqlite.Open(t.Context(), p.dir, sqlite.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = st.Commit(t.Context(), new(store.Batch).Put(kindRevocationFile, hex.EncodeToString(id[:]), value))
+		if err := errors.Join(err, st.Close()); err != nil {
+			t.Fatal(err)
+		}
+		var findings []Finding
+		if _, err := Check(t.Context(), testConfig(p.dir), func(f Finding) { findings = append(findings, f) }); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case c.want == "" && len(findings) > 0:
+			t.Errorf("%s: %v", name, findings)
+		case c.want != "" && (len(findings) != 1 || !strings.Contains(findings[0].Problem, c.want)):
+			t.Errorf("%s: %v, want %q", name, findings, c.want)
+		}
 	}
 }
