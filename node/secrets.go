@@ -18,6 +18,7 @@ import (
 const (
 	masterFile      = "master.key"            // seals private keys; mode 0600
 	credentialsFile = "root-credentials.json" // the root key pair; mode 0600
+	metricsFile     = "metrics-token"         // who reads metrics has it; mode 0600
 	endpointsFile   = "node.json"             // where the node listens, for countersign env
 	localRootFile   = "local-root.pem"        // the certificate to name with curl --cacert
 )

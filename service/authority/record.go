@@ -85,7 +85,7 @@ type record struct {
 
 	also     []store.Op // written together with the record
 	revision store.Revision
-	stored   []byte              // as it was read; nil when it was not
+	stored   []byte // as it was read; nil when it was not
 
 	// Of records that nobody changes; see current.
 	parsed []*x509.Certificate // path
