@@ -48,6 +48,7 @@ var rules = []rule{
 	{"call", module, []string{"call"}, "call depends on nothing", ""},
 	{"wire", module, []string{"wire"}, "wire knows protocols, not services", ""},
 	{"store", module, []string{"store", "store/storetest"}, "the store knows bytes, not services", ""},
+	{"metrics", module, []string{"metrics", "store"}, "metrics are told by node what to count; nobody else knows how", ""},
 	{"api", "node", nil, "imports point inward: node builds api", ""},
 	{"api", "edge", nil, "the data plane and the control plane share no code path", ""},
 	{"api", "store", nil, "operations live in services", ""},

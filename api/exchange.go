@@ -221,6 +221,9 @@ func (x *exchange) answer(res *wire.Response, err error) {
 	if x.verified && x.s.cfg.Audit != nil {
 		x.s.cfg.Audit(call.With(x.r.Context(), x.call), x.call, Outcome{Status: res.Status, Code: code, Took: took})
 	}
+	if x.s.cfg.Observe != nil {
+		x.s.cfg.Observe(x.call.Service, x.call.Operation, Outcome{Status: res.Status, Code: code, Took: took})
+	}
 
 	bodiless := x.r.Method == http.MethodHead || res.Status == http.StatusNoContent || res.Status == http.StatusNotModified
 	if res.Stream == nil && !bodiless {

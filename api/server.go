@@ -66,6 +66,10 @@ type Config struct {
 	// Audit, when not nil, is told of every call whose signature was verified,
 	// when its outcome is known and before the answer is written.
 	Audit func(ctx context.Context, c call.Call, o Outcome)
+
+	// Observe, when not nil, is told how every request ended, whoever made it:
+	// what was called is empty as far as it was not found out.
+	Observe func(service, operation string, o Outcome)
 }
 
 // An Outcome is how a call ended.

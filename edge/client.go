@@ -106,8 +106,8 @@ func (t *trust) judge(chain []*x509.Certificate, now time.Time, revoked *Revocat
 		c = newClient(verdict.Path)
 		t.remember(key, c)
 	}
-	if detail := c.revokedIn(revoked); detail != "" {
-		return nil, pki.CRLHit, detail
+	if reason, detail := c.revokedIn(revoked); reason != pki.Valid {
+		return nil, reason, detail
 	}
 	return c, pki.Valid, ""
 }
@@ -133,13 +133,19 @@ func (c *client) timely(now time.Time) bool {
 	return !now.Before(c.notBefore) && !now.After(c.notAfter)
 }
 
-// revokedIn names the first certificate of the path that is revoked; "" if none.
-func (c *client) revokedIn(revoked *Revocations) string {
+// revokedIn names the first certificate of the path that is revoked, or that
+// nobody can tell of: whoever is not known to be unrevoked is refused.
+func (c *client) revokedIn(revoked *Revocations) (pki.Reason, string) {
 	for i, id := range c.ids {
-		if revoked.Contains(id.issuer, id.number) {
-			return "certificate \"" + pki.FormatName(c.path[i].RawSubject) + "\" with serial number " +
-				pki.SerialHex(c.path[i].SerialNumber) + " is revoked"
+		hit, err := revoked.lookup(id.issuer, id.number)
+		if !hit && err == nil {
+			continue
 		}
+		detail := "certificate \"" + pki.FormatName(c.path[i].RawSubject) + "\" with serial number " + pki.SerialHex(c.path[i].SerialNumber)
+		if hit {
+			return pki.CRLHit, detail + " is revoked"
+		}
+		return pki.CRLProcessingError, "whether " + detail + " is revoked cannot be told: " + err.Error()
 	}
-	return ""
+	return pki.Valid, ""
 }

@@ -102,7 +102,7 @@ func (e *Edge) recheck(c *conn, v *view, now time.Time) *binding {
 	if changes := e.revocations.Changes(); !b.client.timely(now) {
 		return e.rejudge(c, v, b.site)
 	} else if b.changes.Load() != changes {
-		if b.client.revokedIn(e.revocations) != "" {
+		if reason, _ := b.client.revokedIn(e.revocations); reason != pki.Valid {
 			return e.rejudge(c, v, b.site)
 		}
 		b.changes.Store(changes)

@@ -50,6 +50,11 @@ func (d *Decision) Accepted() bool { return d.Reason == pki.Valid }
 
 // decide makes the decision for c and hands it to the log and the hook.
 func (e *Edge) decide(c *conn, now time.Time, domain string, reason pki.Reason, detail string, later bool) *Decision {
+	if m := e.cfg.Metrics; m != nil && later {
+		m.Refused(string(reason))
+	} else if m != nil {
+		m.Handshake(string(reason), c.resumed)
+	}
 	if reason == pki.Valid && e.cfg.OnDecision == nil && !e.log.Enabled(context.Background(), slog.LevelDebug) {
 		return nil // nobody would see it
 	}

@@ -86,6 +86,14 @@ var (
 	ErrTimeout      = errors.New("the function did not finish in time")
 )
 
+// Metrics count what happens, on the goroutines that it happens on: they must
+// take no lock and not allocate.
+type Metrics interface {
+	Handshake(reason string, resumed bool) // pki.Valid or why the client was refused
+	Refused(reason string)                 // at a request, after the handshake let it in
+	Request(status int)                    // 0: it was not answered
+}
+
 // Limits bound what clients and backends may take. A zero field means the
 // value in its comment.
 type Limits struct {
@@ -152,6 +160,8 @@ type Config struct {
 	// judgement and for every connection that was refused later. It runs on the
 	// connection's goroutine and must be quick.
 	OnDecision func(Decision)
+
+	Metrics Metrics // nil: nothing is counted
 
 	// UpstreamTLS is how https backends are called; nil: the system's roots.
 	// TLS 1.2 is the least in any case.

@@ -32,13 +32,34 @@ type exchange struct {
 	body    []byte         // whole; of a pooled buffer
 	granted *grant         // nil: the route has no authorizer
 	counted *countedReader // nil: there is no body
+	out     watchedWriter  // what w is where requests are counted
 	target
+}
+
+// A watchedWriter knows the status of the answer.
+type watchedWriter struct {
+	http.ResponseWriter
+	status int // 0: not written yet
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *watchedWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // ServeHTTP carries one request. It must only be reached through Serve, which
 // puts the connection into the context.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange{edge: e, w: w, r: r, now: e.cfg.Now(), id: e.ids.request(), view: e.view.Load()}
+	if e.cfg.Metrics != nil {
+		x.out.ResponseWriter = w
+		w = &x.out
+		x.w = w
+		defer func() { e.cfg.Metrics.Request(x.out.status) }()
+	}
 	w.Header()["Apigw-Requestid"] = []string{x.id}
 	x.conn, _ = r.Context().Value(connKey{}).(*conn)
 	if x.conn == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -537,6 +538,28 @@ func TestRevokedHTTP2(t *testing.T) {
 	s.edge.Revocations().Add(IssuerKey(s.sub.cert), leaf.cert.SerialNumber.Bytes())
 	if status, _ := roundTripH2(t, cc, req); status != 403 {
 		t.Errorf("answer %d after the revocation", status)
+	}
+}
+
+// While it is not known who is revoked nobody is let in, or goes on.
+func TestIncompleteRevocationsRefuse(t *testing.T) {
+	t.Parallel()
+	s := newSimple(t)
+	leaf := s.sub.client(t, "c")
+	s.edge.Revocations().Hold(errors.New("they are being read"))
+	cc := s.dialH2(s.config("mtls.example.com", leaf.tls()))
+	req, _ := http.NewRequest("GET", "https://mtls.example.com/hello", nil)
+	if status, _ := roundTripH2(t, cc, req); status != 403 {
+		t.Errorf("answer %d while revocations are not known", status)
+	}
+	s.edge.Revocations().Release()
+	cc = s.dialH2(s.config("mtls.example.com", leaf.tls()))
+	if status, _ := roundTripH2(t, cc, req); status != 200 {
+		t.Errorf("answer %d when they are", status)
+	}
+	s.edge.Revocations().Hold(errors.New("they are read again"))
+	if status, _ := roundTripH2(t, cc, req); status != 403 {
+		t.Errorf("answer %d on a connection that was admitted, while revocations are not known", status)
 	}
 }
 

@@ -15,16 +15,20 @@ import (
 // issuer and their serial number. Readers take no lock; a serial that Add was
 // given is seen by every handshake and request that starts after Add returned.
 //
-// A large set costs about 20 bytes for a serial: per issuer there is a sorted
-// base that never changes, and a small overlay of what was added since.
+// In memory a large set costs about 20 bytes for a serial: per issuer there is a
+// sorted base that never changes, and a small overlay of what was added since. Below
+// both may lie a [RevocationFile], which costs a read of a block for each lookup.
 type Revocations struct {
 	mu      sync.Mutex // writers
 	issuers sync.Map   // [32]byte → *issuerRevocations
 	changes atomic.Uint64
+	file    atomic.Pointer[RevocationFile] // nil: none
+	held    atomic.Pointer[error]          // not nil: the set is not complete, and why
+	damage  chan struct{}                  // holds a token when the file could not be read
 }
 
 // NewRevocations makes an empty set.
-func NewRevocations() *Revocations { return &Revocations{} }
+func NewRevocations() *Revocations { return &Revocations{damage: make(chan struct{}, 1)} }
 
 // IssuerKey identifies the issuer that has the given certificate: the SHA-256
 // of its SubjectPublicKeyInfo. A key that has several certificates (renewals,
@@ -104,20 +108,105 @@ func (r *Revocations) Replace(issuer [32]byte, serials iter.Seq[[]byte]) {
 	r.changes.Add(1)
 }
 
+// Hold says that the set is not complete, and why: until Release every lookup
+// fails that does not find its serial.
+func (r *Revocations) Hold(why error) {
+	r.held.Store(&why)
+	r.changes.Add(1)
+}
+
+// Release says that the set is complete.
+func (r *Revocations) Release() {
+	if r.held.Swap(nil) != nil {
+		r.changes.Add(1)
+	}
+}
+
+// Install lays a file below what is in memory, in place of the one before, and
+// takes out of memory what the file was made of besides that one: what Pending
+// returned. A nil file takes the one before away.
+func (r *Revocations) Install(f *RevocationFile, pending map[[32]byte][]LedgerSerial) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.file.Store(f) // before anything leaves memory
+	for issuer, serials := range pending {
+		r.issuer(issuer).forget(serials)
+	}
+	r.changes.Add(1)
+}
+
+// File is the file below; nil for none.
+func (r *Revocations) File() *RevocationFile { return r.file.Load() }
+
+// Damaged gets a token when the file could not be read. Until another is
+// installed, what cannot be looked up is refused.
+func (r *Revocations) Damaged() <-chan struct{} { return r.damage }
+
+// Pending returns what is in memory and fits into a file, per issuer in the
+// order of the serials, each once. It is nil below min serials.
+func (r *Revocations) Pending(min int) map[[32]byte][]LedgerSerial {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	r.issuers.Range(func(_, set any) bool {
+		run := set.(*issuerRevocations).run.Load()
+		n += len(run.base) + run.added
+		return true
+	})
+	if n < min {
+		return nil
+	}
+	pending := map[[32]byte][]LedgerSerial{}
+	r.issuers.Range(func(issuer, set any) bool {
+		var list []LedgerSerial
+		for s := range set.(*issuerRevocations).run.Load().all() {
+			if short, ok := s.ledger(); ok {
+				list = append(list, short)
+			}
+		}
+		slices.SortFunc(list, compareLedgerSerials)
+		pending[issuer.([32]byte)] = slices.Compact(list)
+		return true
+	})
+	return pending
+}
+
 // Contains reports whether the issuer key has revoked the serial number, given
-// as a big-endian magnitude.
+// as a big-endian magnitude. When that cannot be told it is true.
 func (r *Revocations) Contains(issuer [32]byte, number []byte) bool {
+	revoked, err := r.lookup(issuer, number)
+	return revoked || err != nil
+}
+
+// lookup is Contains that says why it cannot tell.
+func (r *Revocations) lookup(issuer [32]byte, number []byte) (revoked bool, err error) {
 	number = bytes.TrimLeft(number, "\x00")
-	found, ok := r.issuers.Load(issuer)
-	if !ok {
-		return false
+	if found, ok := r.issuers.Load(issuer); ok {
+		run := found.(*issuerRevocations).run.Load()
+		if len(number) > serialBytes {
+			_, revoked = run.long.Load(string(number))
+		} else {
+			revoked = run.contains(padSerial(number))
+		}
 	}
-	run := found.(*issuerRevocations).run.Load()
-	if len(number) > serialBytes {
-		_, hit := run.long.Load(string(number))
-		return hit
+	// Memory first, then the file: what moves is in the file before it leaves memory.
+	if held := r.held.Load(); held != nil && !revoked {
+		return false, *held
 	}
-	return run.contains(padSerial(number))
+	f := r.file.Load()
+	if revoked || f == nil || len(number) > ledgerSerialBytes {
+		return revoked, nil
+	}
+	var short LedgerSerial
+	copy(short[ledgerSerialBytes-len(number):], number)
+	revoked, err = f.Contains(issuer, short)
+	if err != nil {
+		select {
+		case r.damage <- struct{}{}:
+		default:
+		}
+	}
+	return revoked, err
 }
 
 // Len is the number of revoked serials of the issuer key, for metrics and
@@ -128,6 +217,9 @@ func (r *Revocations) Len(issuer [32]byte) int {
 	run := r.issuer(issuer).run.Load()
 	n := len(run.base) + run.added
 	run.long.Range(func(any, any) bool { n++; return true })
+	if f := r.file.Load(); f != nil && f.segments[issuer] != nil {
+		n += int(f.segments[issuer].count)
+	}
 	return n
 }
 
@@ -210,17 +302,48 @@ func (run *revocationRun) contains(s serial) bool {
 	return hit
 }
 
+// all goes through base and overlay.
+func (run *revocationRun) all() iter.Seq[serial] {
+	return func(yield func(serial) bool) {
+		for _, s := range run.base {
+			if !yield(s) {
+				return
+			}
+		}
+		run.overlay.Range(func(k, _ any) bool { return yield(k.(serial)) })
+	}
+}
+
 // compact makes a run whose base has what the overlay had.
 func (run *revocationRun) compact() *revocationRun {
-	all := make([]serial, len(run.base), len(run.base)+run.added)
-	copy(all, run.base)
-	run.overlay.Range(func(k, _ any) bool {
-		all = append(all, k.(serial))
-		return true
-	})
+	all := slices.AppendSeq(make([]serial, 0, len(run.base)+run.added), run.all())
 	next := &revocationRun{overlay: &sync.Map{}, long: run.long}
 	next.setBase(all)
 	return next
+}
+
+// forget takes serials, in their order, out of memory. The caller holds mu.
+func (set *issuerRevocations) forget(serials []LedgerSerial) {
+	run := set.run.Load()
+	var left []serial
+	for s := range run.all() {
+		short, ok := s.ledger()
+		if ok {
+			_, ok = slices.BinarySearchFunc(serials, short, compareLedgerSerials)
+		}
+		if !ok {
+			left = append(left, s)
+		}
+	}
+	next := &revocationRun{overlay: &sync.Map{}, long: run.long}
+	next.setBase(left)
+	set.run.Store(next)
+}
+
+// ledger is the serial in the ledger's length, if it fits.
+func (s serial) ledger() (LedgerSerial, bool) {
+	const more = serialBytes - ledgerSerialBytes
+	return LedgerSerial(s[more:]), [more]byte(s[:more]) == [more]byte{}
 }
 
 // A certificateID is what a certificate is looked up by in Revocations.

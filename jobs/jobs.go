@@ -46,6 +46,9 @@ type Runner struct {
 	Logger *slog.Logger // nil: nowhere
 	Jobs   []Job
 
+	// Failed, when not nil, is told of every run of a job that failed.
+	Failed func(job string)
+
 	// Holder names this process among those that share the store. A lease under
 	// this name that Run finds is left over from a predecessor that died.
 	Holder string
@@ -105,7 +108,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	for i, job := range r.Jobs {
 		commits[i] = make(chan struct{}, 1)
 		w := &worker{
-			Job: job, store: r.Store, now: r.Now, log: log.With("job", job.Name),
+			Job: job, failed: r.Failed, store: r.Store, now: r.Now, log: log.With("job", job.Name),
 			lease:   lease{store: r.Store, now: r.Now, job: job.Name, holder: r.Holder},
 			pending: true, // a run at start
 		}

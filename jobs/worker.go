@@ -13,10 +13,11 @@ import (
 // A worker runs one job, on one goroutine.
 type worker struct {
 	Job
-	store store.Store
-	now   func() time.Time
-	log   *slog.Logger
-	lease lease
+	store  store.Store
+	now    func() time.Time
+	log    *slog.Logger
+	failed func(job string) // nil: nobody
+	lease  lease
 
 	// Reasons to run:
 	pending bool           // the start, a poke, a run that failed
@@ -105,6 +106,9 @@ func (w *worker) fail(ctx context.Context, err error) {
 	}
 	w.failures++
 	w.pending, w.pause = true, w.now().Add(pause)
+	if w.failed != nil {
+		w.failed(w.Name)
+	}
 	w.log.Warn("a job failed; it will run again", "error", err, "failures", w.failures, "pause", pause)
 }
 

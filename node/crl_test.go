@@ -198,4 +198,10 @@ func TestCRLOverHTTP(t *testing.T) {
 			t.Fatalf("after five seconds no list has failed: %+v", lists)
 		}
 	}
+	shown := scrape(t, n)
+	for name, want := range map[string]float64{`crl_writes_total{result="failed"}`: 1, `crl_writes_total{result="written"}`: 4, `certificates_issued_total`: 13, `certificates_revoked_total`: 5} {
+		if shown[name] < want {
+			t.Errorf("the metric %s is %v, want at least %v", name, shown[name], want)
+		}
+	}
 }

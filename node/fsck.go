@@ -137,8 +137,68 @@ func Check(ctx context.Context, c Config, report func(Finding)) (done Checked, e
 	if err := identity.Check(ctx, s.store, found); err != nil {
 		return done, err
 	}
-	done.CRLs, err = s.authority().CheckCRLs(ctx, s.object, found)
-	return done, err
+	if done.CRLs, err = s.authority().CheckCRLs(ctx, s.object, found); err != nil {
+		return done, err
+	}
+	return done, s.checkRevocations(ctx, found)
+}
+
+// checkRevocations compares the file of revoked certificates, if there is one that a
+// start would read, with the ledger: it must hold what was revoked up to its revision, and nothing else.
+func (s *stopped) checkRevocations(ctx context.Context, found func(resource, problem string)) error {
+	records, err := s.store.List(ctx, kindRevocationFile, "", "", 0)
+	if err != nil {
+		return err
+	}
+	issuers, err := s.authority().Issuers(ctx)
+	if err != nil {
+		return err
+	}
+	l := &revocationLog{publisher: &publisher{store: s.store}, folder: s.config.Data}
+	for _, r := range records {
+		f, err := l.open(r)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is made again
+		}
+		name := filepath.Base(l.path(r.Key))
+		if err != nil {
+			found(name, err.Error())
+			continue
+		}
+		held, missing := uint64(0), 0
+		for after := store.Revision(0); ; {
+			rows, err := s.store.Revocations(ctx, after, defaultRevocationLimits.page)
+			if err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			for _, row := range rows {
+				after = row.Revision
+				key, known := issuers[row.Authority]
+				if !known {
+					continue // the authorities' part reports it
+				}
+				switch hit, err := f.Contains(key, row.Serial); {
+				case err != nil:
+					found(name, err.Error())
+					return nil
+				case hit:
+					held++ // also some that came while the file was made
+				case uint64(after) <= f.Revision:
+					missing++
+				}
+			}
+		}
+		if missing > 0 {
+			found(name, fmt.Sprintf("it lacks %d revoked certificates", missing))
+		}
+		if held < f.Count {
+			found(name, fmt.Sprintf("it has %d certificates that are not revoked", f.Count-held))
+		}
+	}
+	return nil
 }
 
 // object opens an object as its account does.

@@ -18,6 +18,7 @@ import (
 	"countersign/edge/snapshot"
 	"countersign/jobs"
 	"countersign/keys"
+	"countersign/metrics"
 	"countersign/nameserver"
 	"countersign/service/authority"
 	"countersign/service/certificates"
@@ -41,6 +42,8 @@ type Node struct {
 	credentials Credentials
 	endpoints   Endpoints
 
+	metrics      *metrics.Metrics
+	metricsToken string
 	store        *sqlite.Store
 	pool         *keys.Pool
 	identity     *identity.Service
@@ -96,7 +99,7 @@ func Start(ctx context.Context, c Config) (_ *Node, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	n := &Node{config: c, failed: make(chan struct{})}
+	n := &Node{config: c, failed: make(chan struct{}), metrics: metrics.New()}
 	defer func() {
 		if err != nil {
 			n.Close()
@@ -177,7 +180,7 @@ func (n *Node) openStore(ctx context.Context) error {
 		return fmt.Errorf("make the data folder: %w; choose another with --data", err)
 	}
 	var err error
-	n.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Now: c.Now, Logger: c.Logger})
+	n.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Now: c.Now, Logger: c.Logger, Observe: n.metrics.Commit})
 	if errors.Is(err, sqlite.ErrLocked) {
 		return fmt.Errorf("%w; stop it first, or choose another folder with --data", err)
 	}
@@ -220,6 +223,7 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 	var err error
 	n.edge, err = edge.New(edge.Config{
 		Now: c.Now, Rand: c.Rand, Invoker: invoker{n.functions}, ParsePolicy: parseAuthorizerPolicy, ParseResourcePolicy: parseResourcePolicy, Fetcher: newIssuers(c.IssuerRoots), Logger: c.Logger.With("part", "edge"),
+		Metrics: n.metrics,
 	})
 	if err != nil {
 		return err
@@ -245,6 +249,7 @@ func (n *Node) buildDataPlanes(ctx context.Context) error {
 			{name: "name server", kinds: []string{zones.KindZone, zones.KindRecordSet}, publish: n.publishZones},
 		},
 	}
+	n.publisher.revoked = &revocationLog{publisher: n.publisher, folder: c.Data, random: c.Rand, limits: defaultRevocationLimits}
 	return n.publisher.start(ctx)
 }
 
@@ -378,7 +383,7 @@ func (n *Node) writeFiles(ctx context.Context) error {
 
 func (n *Node) jobRunner() *jobs.Runner {
 	return &jobs.Runner{
-		Store: n.store, Now: n.config.Now, Logger: n.config.Logger.With("part", "jobs"), Holder: "node",
+		Store: n.store, Now: n.config.Now, Logger: n.config.Logger.With("part", "jobs"), Holder: "node", Failed: n.metrics.JobFailed,
 		Jobs: []jobs.Job{
 			{Name: "make authority keys", Kinds: []string{authority.KindPending}, Run: n.authority.MakeKeys},
 			{Name: "publish CRLs", Kinds: []string{store.KindRevocation, authority.KindCRLDue}, Run: n.authority.PublishCRLs},
@@ -401,7 +406,8 @@ func (n *Node) handler() (http.Handler, error) {
 		},
 		Credentials: n.identity.Credential, Account: n.config.Account, Now: n.config.Now,
 		NewRequestID: n.requestID, Logger: n.config.Logger.With("part", "api"),
-		Settle: n.publisher.settle,
+		Settle:  n.publisher.settle,
+		Observe: func(service, operation string, o api.Outcome) { n.metrics.Call(service, operation, o.Code, o.Took) },
 	})
 	if err != nil {
 		return nil, err
@@ -409,7 +415,8 @@ func (n *Node) handler() (http.Handler, error) {
 	n.endpoint = endpoint
 	callbacks := &callbackHandler{answer: n.stacks.Answer, log: n.config.Logger.With("part", "cloudformation"), next: endpoint}
 	crls := &crlHandler{alias: n.authority.CRLAlias, log: n.config.Logger.With("part", "crl"), next: callbacks}
-	return &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), next: crls}, nil
+	ocsp := &ocspHandler{responder: n.authority, now: n.config.Now, log: n.config.Logger.With("part", "ocsp"), count: n.metrics.OCSP, next: crls}
+	return &metricsHandler{token: n.metricsToken, show: n.metrics.Handler(), next: ocsp}, nil
 }
 
 func (n *Node) requestID() string {

@@ -51,6 +51,7 @@ type ocspHandler struct {
 	responder responder
 	now       func() time.Time
 	log       *slog.Logger
+	count     func(status string) // nil: nobody counts
 	next      http.Handler
 }
 
@@ -149,6 +150,9 @@ func (h *ocspHandler) serve(w http.ResponseWriter, r *http.Request, id, rest str
 	if err == nil {
 		answer = h.responder.OCSP(r.Context(), id, der)
 	}
+	if h.count != nil {
+		h.count(ocspStatus(answer.DER))
+	}
 	h.write(w, r, answer)
 }
 
@@ -176,4 +180,21 @@ func (h *ocspHandler) write(w http.ResponseWriter, r *http.Request, a authority.
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(a.DER) // it fails when the client has gone
 	}
+}
+
+// ocspStatus names the OCSPResponseStatus of an answer of ours. Those that are
+// not successful are five octets long (pki.OCSPError.DER).
+func ocspStatus(der []byte) string {
+	if len(der) != 5 {
+		return "successful"
+	}
+	switch pki.OCSPError(der[4]) {
+	case pki.OCSPMalformed:
+		return "malformedRequest"
+	case pki.OCSPTryLater:
+		return "tryLater"
+	case pki.OCSPUnauthorized:
+		return "unauthorized"
+	}
+	return "internalError"
 }

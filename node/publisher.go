@@ -35,15 +35,18 @@ type publisher struct {
 	store       store.Store
 	authority   *authority.Service
 	revocations *edge.Revocations
+	revoked     *revocationLog
 	feeds       []*feed
 	log         *slog.Logger
 
-	revoked store.Revision // up to here the feed of revocations was read
 	issuers map[string]authority.IssuerKey
+	writing sync.WaitGroup // of a file of revocations
 
 	mu      sync.Mutex
 	shown   store.Revision // every feed and the revocations show at least this one
 	changed chan struct{}  // closed and replaced when shown rises
+	woken   bool           // something is to be done that no commit tells of
+	cancel  context.CancelFunc
 }
 
 // retry is how long a snapshot that could not be made waits for its next attempt.
@@ -54,7 +57,7 @@ const retry = time.Second
 func (p *publisher) start(ctx context.Context) error {
 	p.changed = make(chan struct{})
 	revision := p.store.Revision()
-	if err := p.readRevocations(ctx); err != nil {
+	if err := p.revoked.start(ctx); err != nil {
 		return err
 	}
 	for _, f := range p.feeds {
@@ -63,11 +66,24 @@ func (p *publisher) start(ctx context.Context) error {
 		}
 	}
 	p.shown = revision
+	p.woken = true // there may be a file to write
 	return nil
 }
 
 // run follows the store until ctx ends.
 func (p *publisher) run(ctx context.Context) {
+	defer p.writing.Wait()
+	p.writing.Go(func() { // the only one who takes damage note of without a commit
+		for {
+			select {
+			case <-p.revocations.Damaged():
+				p.revoked.damaged.Store(true)
+				p.interrupt()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	for {
 		revision, err := p.wait(ctx)
 		if ctx.Err() != nil {
@@ -104,23 +120,45 @@ func (p *publisher) wait(ctx context.Context) (store.Revision, error) {
 			limit = partialRetry
 		}
 	}
+	if p.revoked.more {
+		return max(after, p.store.Revision()), nil
+	}
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	p.mu.Lock()
+	p.cancel = cancel
+	woken := p.woken
+	p.woken = false
+	p.mu.Unlock()
+	if woken {
+		return after, nil
+	}
 	revision, err := p.store.Wait(waiting, after)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded):
 		for _, f := range p.feeds {
 			f.stale = true
 		}
+		return after, nil
+	case errors.Is(err, context.Canceled): // interrupt
 		return after, nil
 	}
 	return revision, err
 }
 
-func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error {
-	var failed error // of one part, which is no reason to hold the others up
-	if p.store.Changed(store.KindRevocation) > p.revoked {
-		failed = p.readRevocations(ctx)
+// interrupt has the publisher look around though nothing was committed.
+func (p *publisher) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.woken = true
+	if p.cancel != nil {
+		p.cancel()
 	}
+}
+
+func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error {
+	failed := p.revoked.catchUp(ctx) // of one part, which is no reason to hold the others up
 	for _, f := range p.feeds {
 		if f.stale || p.newest(f.kinds) > f.shows {
 			failed = errors.Join(failed, p.feed(ctx, f, revision))
@@ -131,7 +169,7 @@ func (p *publisher) catchUp(ctx context.Context, revision store.Revision) error 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shown = revision
+	p.shown = revision // also while the feed of revocations is not read to its end: until it is, everybody is refused
 	close(p.changed)
 	p.changed = make(chan struct{})
 	return nil
@@ -157,39 +195,6 @@ func (p *publisher) newest(kinds []string) (newest store.Revision) {
 		newest = max(newest, p.store.Changed(k))
 	}
 	return newest
-}
-
-// readRevocations adds what was revoked since the last time to the set. A
-// revocation whose issuer cannot be found is an error, and is looked at again the next
-// time; those after it are added all the same.
-func (p *publisher) readRevocations(ctx context.Context) error {
-	const batch = 10_000
-	var unknown error
-	for after := p.revoked; ; {
-		rows, err := p.store.Revocations(ctx, after, batch)
-		if err != nil {
-			return fmt.Errorf("read revocations: %w", err)
-		}
-		if len(rows) == 0 {
-			return unknown
-		}
-		byIssuer := map[authority.IssuerKey][][]byte{}
-		for _, r := range rows {
-			key, err := p.issuer(ctx, r.Authority)
-			if err != nil {
-				unknown = err
-				continue
-			}
-			byIssuer[key] = append(byIssuer[key], r.Serial[:])
-		}
-		for key, serials := range byIssuer {
-			p.revocations.Add(key, serials...)
-		}
-		after = rows[len(rows)-1].Revision
-		if unknown == nil {
-			p.revoked = after
-		}
-	}
 }
 
 func (p *publisher) issuer(ctx context.Context, id string) (authority.IssuerKey, error) {
@@ -219,14 +224,17 @@ func (p *publisher) settle(ctx context.Context) {
 	for _, f := range p.feeds {
 		target = max(target, p.newest(f.kinds))
 	}
-	late := time.NewTimer(settleTime)
-	defer late.Stop()
+	var late *time.Timer
 	for {
 		p.mu.Lock()
 		shown, changed := p.shown, p.changed
 		p.mu.Unlock()
 		if shown >= target {
 			return
+		}
+		if late == nil {
+			late = time.NewTimer(settleTime)
+			defer late.Stop()
 		}
 		select {
 		case <-changed:

@@ -50,6 +50,7 @@ func TestPublisherGoesOn(t *testing.T) {
 		store: st, revocations: edge.NewRevocations(), log: slog.New(slog.DiscardHandler), feeds: []*feed{newFeed("failing", &fails), newFeed("lacking", &lacks), newFeed("good", &none)},
 		authority: authority.New(authority.Config{Store: st, Now: time.Now, Rand: rand.Reader}),
 	}
+	p.revoked = &revocationLog{publisher: p, folder: t.TempDir(), random: rand.Reader, limits: defaultRevocationLimits}
 	if err := p.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 const (
 	masterFile      = "master.key"            // seals private keys; mode 0600
 	credentialsFile = "root-credentials.json" // the root key pair; mode 0600
+	metricsFile     = "metrics-token"         // who reads metrics has it; mode 0600
 	endpointsFile   = "node.json"             // where the node listens, for countersign env
 	localRootFile   = "local-root.pem"        // the certificate to name with curl --cacert
 )
@@ -151,7 +152,12 @@ func writeDurably(path string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes the entries of a folder durable.
+func syncFolder(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

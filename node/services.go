@@ -52,6 +52,9 @@ func (n *Node) buildServices(ctx context.Context) error {
 		return err
 	}
 	sealer := keys.NewSealer(master)
+	if n.metricsToken, err = metricsToken(c, sealer); err != nil {
+		return err
+	}
 	n.pool = keys.NewPool(keysAhead, c.Rand)
 	n.onStop("the key pool", func(context.Context) error { n.pool.Close(); return nil })
 
@@ -65,6 +68,7 @@ func (n *Node) buildServices(ctx context.Context) error {
 	n.objects = objects.New(objects.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.authority = authority.New(authority.Config{
 		Store: n.store, Sealer: sealer, Buckets: buckets{n.objects}, Generate: n.pool.Generate, Now: c.Now, Rand: c.Rand, Logger: c.Logger.With("part", "acm-pca"),
+		CRLWritten: n.metrics.CRL,
 	})
 	n.zones = zones.New(zones.Config{Store: n.store, Now: c.Now, Rand: c.Rand})
 	n.certificates = certificates.New(certificates.Config{

@@ -26,6 +26,12 @@ var (
 	ErrClosed   = errors.New("the store is closed")
 )
 
+// Refused reports whether err says that a batch's conditions do not hold: nothing
+// of it was applied, and nothing is wrong with the store.
+func Refused(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrConflict) || errors.Is(err, ErrRevoked)
+}
+
 // A Record is one thing that a service keeps. Kind names the sort of thing
 // ("acm-pca/authority"); Key is unique within the kind and ordered bytewise, so
 // a service chooses keys that list well ("<account>/<region>/<id>"). Value is

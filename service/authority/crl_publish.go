@@ -268,6 +268,7 @@ func (s *Service) publishCRL(ctx context.Context, st *crlState) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		s.wrote(err)
 		pause := min(crlRetryMin<<min(st.Attempts, 10), crlRetryMax)
 		st.Failure, st.Failed, st.Attempts, st.Due = err.Error(), now, st.Attempts+1, now.Add(pause)
 		s.log.ErrorContext(ctx, what, "authority", r.arn(), "url", r.CRL.url(id, l), "err", err, "attempts", st.Attempts, "pause", pause)
@@ -278,6 +279,7 @@ func (s *Service) publishCRL(ctx context.Context, st *crlState) error {
 	}
 	st.Written, st.Next, st.Entries, st.Due = now, now.Add(life), entries, st.Regular.Add(life/2)
 	st.Failure, st.Failed, st.Attempts = "", time.Time{}, 0
+	s.wrote(nil)
 	s.log.DebugContext(ctx, "CRL written", "authority", r.arn(), "url", r.CRL.url(id, l), "number", st.Number, "entries", st.Entries)
 	return s.save(ctx, st)
 }

@@ -31,6 +31,9 @@ type Config struct {
 	Now      func() time.Time
 	Rand     io.Reader // safe for concurrent use
 	Logger   *slog.Logger
+	// CRLWritten, when not nil, is told of every list that was to be written to its
+	// bucket; err says why it was not.
+	CRLWritten func(err error)
 }
 
 // A Service carries out the operations of AWS Private CA. Its methods are safe
@@ -49,6 +52,7 @@ type Service struct {
 	recent   recentRows
 	ocsp     responder
 	buckets  Buckets
+	wrote    func(error)
 
 	aliases     crlAliases
 	startedCRLs sync.Map // keys of kindCRL that are in the store, so that issuing need not look
@@ -56,12 +60,15 @@ type Service struct {
 
 // New makes a Service.
 func New(cfg Config) *Service {
-	s := &Service{store: cfg.Store, sealer: cfg.Sealer, buckets: cfg.Buckets, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger}
+	s := &Service{store: cfg.Store, sealer: cfg.Sealer, buckets: cfg.Buckets, generate: cfg.Generate, rand: cfg.Rand, log: cfg.Logger, wrote: cfg.CRLWritten}
 	// Records hold UTC: what is answered must not depend on where a node stands.
 	s.now = func() time.Time { return cfg.Now().UTC() }
 	s.ocsp.slots = newSlots()
 	if s.generate == nil {
 		s.generate = func(a keys.Algorithm) (crypto.Signer, error) { return keys.Generate(a, cfg.Rand) }
+	}
+	if s.wrote == nil {
+		s.wrote = func(error) {}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"countersign/store"
 )
@@ -114,7 +115,15 @@ func (s *writeStatements) prepare(ctx context.Context, on preparer) error {
 // Commit implements store.Store.
 func (s *Store) Commit(ctx context.Context, b *store.Batch) (store.Revision, error) {
 	r := batchRequest(ctx, b)
-	if err := s.submit(r); err != nil {
+	var began time.Time
+	if s.observe != nil {
+		began = s.now()
+	}
+	err := s.submit(r)
+	if s.observe != nil {
+		s.observe(b, s.now().Sub(began), err)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return r.revision, nil

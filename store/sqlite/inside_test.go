@@ -240,7 +240,7 @@ func TestFullDisk(t *testing.T) {
 	} {
 		limit("1") // SQLite makes it the present size
 		_, err := s.Commit(t.Context(), b)
-		if err == nil || refusal(err) || errors.Is(err, store.ErrClosed) || !strings.Contains(err.Error(), "full") {
+		if err == nil || store.Refused(err) || errors.Is(err, store.ErrClosed) || !strings.Contains(err.Error(), "full") {
 			t.Fatalf("%s: Commit on a full disk: got %v", name, err)
 		}
 		if r, err := s.Get(t.Context(), "k", "a"); err != nil || string(r.Value) != "before" || s.Revision() != at || s.Changed("k") != at {

@@ -30,6 +30,10 @@ import (
 type Options struct {
 	Now    func() time.Time // what records and provisional blobs expire by; nil: time.Now
 	Logger *slog.Logger     // trouble in the background; nil: nowhere
+
+	// Observe, when not nil, is told of every Commit when it has ended, on its
+	// caller's goroutine.
+	Observe func(b *store.Batch, took time.Duration, err error)
 }
 
 // A Store is the store.Store of one folder. Make it with Open.
@@ -37,8 +41,9 @@ type Options struct {
 // One goroutine owns the only connection that writes; see writer.go. Reads run
 // on a pool of connections beside it and never wait for a write.
 type Store struct {
-	now func() time.Time
-	log *slog.Logger
+	now     func() time.Time
+	log     *slog.Logger
+	observe func(b *store.Batch, took time.Duration, err error) // nil: nobody
 
 	lock    *os.File // held from Open to Close
 	readers *sql.DB
@@ -62,7 +67,7 @@ var _ store.Store = (*Store)(nil)
 // has written it. ctx bounds the opening only. Its work does not grow with
 // what is stored.
 func Open(ctx context.Context, dir string, opts Options) (_ *Store, err error) {
-	s := &Store{now: opts.Now, log: opts.Logger, queue: newQueue(), written: make(chan struct{})}
+	s := &Store{now: opts.Now, log: opts.Logger, observe: opts.Observe, queue: newQueue(), written: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -353,7 +353,7 @@ func (g *group) turn(r *request) (refused, broken error) {
 	}
 	err := r.apply(g)
 	if r.clean && err != nil {
-		if !refusal(err) {
+		if !store.Refused(err) {
 			return nil, err // the transaction may be gone
 		}
 		return err, nil
@@ -382,12 +382,6 @@ func (g *group) turn(r *request) (refused, broken error) {
 	}
 	r.revision = g.revision
 	return nil, nil
-}
-
-// refusal reports whether err says that a batch's conditions do not hold.
-func refusal(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) ||
-		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrRevoked)
 }
 
 // finish writes down the revisions and commits.
