@@ -10,6 +10,7 @@ import (
 
 	"countersign/arn"
 	"countersign/service/stacks/resource"
+	"countersign/service/stacks/template"
 	"countersign/store"
 
 	"github.com/aws/smithy-go"
@@ -107,7 +108,7 @@ func masked(v any, secrets []string) any {
 		}
 		return out
 	}
-	text, ok := resource.Text(v)
+	text, ok := template.Text(v)
 	if !ok {
 		return v
 	}

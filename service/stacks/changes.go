@@ -255,7 +255,7 @@ func shortJSON(v any) string {
 	if v == nil {
 		return ""
 	}
-	if text, ok := resource.Text(v); ok {
+	if text, ok := template.Text(v); ok {
 		return text
 	}
 	b := encode(v)

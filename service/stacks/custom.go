@@ -10,6 +10,7 @@ import (
 
 	"countersign/arn"
 	"countersign/service/stacks/resource"
+	"countersign/service/stacks/template"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -155,7 +156,7 @@ func texts(v any) any {
 		}
 		return out
 	}
-	if text, ok := resource.Text(v); ok {
+	if text, ok := template.Text(v); ok {
 		return text
 	}
 	return v

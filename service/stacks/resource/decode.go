@@ -1,7 +1,6 @@
 package resource
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -269,17 +268,7 @@ func (d *decoder) last() string {
 }
 
 // Text is a scalar as CloudFormation compares and passes it: its text.
-func Text(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case json.Number:
-		return v.String(), true
-	case bool:
-		return strconv.FormatBool(v), true
-	}
-	return "", false
-}
+func Text(v any) (string, bool) { return template.Text(v) }
 
 func sorted[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
