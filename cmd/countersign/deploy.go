@@ -22,6 +22,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // A target says where a deployment goes: to a node, or to AWS.
@@ -249,25 +250,54 @@ func stackNameOf(template string) string {
 
 // An asker puts questions to whoever types.
 type asker struct {
-	in  *bufio.Reader
-	out io.Writer
+	in       *bufio.Reader
+	terminal int // its file descriptor; -1: there is none
+	out      io.Writer
 }
 
 func newAsker(c *cobra.Command) *asker {
-	return &asker{in: bufio.NewReader(c.InOrStdin()), out: c.ErrOrStderr()}
+	a := &asker{in: bufio.NewReader(c.InOrStdin()), terminal: -1, out: c.ErrOrStderr()}
+	if f, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		a.terminal = int(f.Fd())
+	}
+	return a
 }
 
 // confirm asks whether to go on. Where nobody answers that is an error, not a no.
 func (a *asker) confirm(ctx context.Context) (bool, error) {
-	answer, err := a.question(ctx, "Go on? [y/N] ")
+	answer, err := a.question(ctx, "Go on? [y/N] ", a.line)
 	if errors.Is(err, io.EOF) {
 		return false, exitError{statusUsage, "there is nobody to ask: pass --yes to go on without a question"}
 	}
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), err
 }
 
-// question reads one line; an interruption ends the waiting.
-func (a *asker) question(ctx context.Context, text string) (string, error) {
+// line reads what is typed, up to the end of the line.
+func (a *asker) line() (string, error) {
+	text, err := a.in.ReadString('\n')
+	if text != "" {
+		err = nil
+	}
+	return strings.TrimSpace(text), err
+}
+
+// hidden reads what is typed on a terminal without showing it.
+func (a *asker) hidden() (string, error) {
+	if a.terminal < 0 || a.in.Buffered() > 0 {
+		return a.line()
+	}
+	text, err := term.ReadPassword(a.terminal)
+	fmt.Fprintln(a.out)
+	return string(text), err
+}
+
+// question puts a question and reads the answer; an interruption ends the waiting.
+func (a *asker) question(ctx context.Context, text string, answer func() (string, error)) (string, error) {
+	if a.terminal >= 0 {
+		if before, err := term.GetState(a.terminal); err == nil {
+			defer func() { _ = term.Restore(a.terminal, before) }()
+		}
+	}
 	fmt.Fprint(a.out, text)
 	type line struct {
 		text string
@@ -275,11 +305,8 @@ func (a *asker) question(ctx context.Context, text string) (string, error) {
 	}
 	read := make(chan line, 1)
 	go func() {
-		text, err := a.in.ReadString('\n')
-		if text != "" {
-			err = nil
-		}
-		read <- line{strings.TrimSpace(text), err}
+		text, err := answer()
+		read <- line{text, err}
 	}()
 	select {
 	case <-ctx.Done():
@@ -292,17 +319,18 @@ func (a *asker) question(ctx context.Context, text string) (string, error) {
 
 // ask fills in the settings, and keeps them. Values that must not be shown are not kept.
 func (a *asker) ask(ctx context.Context, folder *deploy.Folder, s *deploy.Settings, secret map[string]string) error {
-	prompt := func(what, current string) (string, error) {
+	put := func(what, current string, read func() (string, error)) (string, error) {
 		text := what
 		if current != "" {
 			text += " [" + current + "]"
 		}
-		answer, err := a.question(ctx, text+": ")
+		answer, err := a.question(ctx, text+": ", read)
 		if errors.Is(err, io.EOF) {
 			return "", exitError{statusUsage, "there is nobody to ask: leave --guided out, and give parameters with --parameter"}
 		}
 		return cmp.Or(answer, current), err
 	}
+	prompt := func(what, current string) (string, error) { return put(what, current, a.line) }
 	var err error
 	if s.Stack, err = prompt("Stack name", s.Stack); err != nil {
 		return err
@@ -317,7 +345,7 @@ func (a *asker) ask(ctx context.Context, folder *deploy.Folder, s *deploy.Settin
 		}
 		current := s.Parameters[p.Name]
 		if p.NoEcho {
-			answer, err := prompt(what+", not kept", "")
+			answer, err := put(what+", not kept", "", a.hidden)
 			if err != nil {
 				return err
 			}

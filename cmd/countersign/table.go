@@ -28,7 +28,7 @@ func newTable(w io.Writer, p palette, titles ...string) *table {
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
-// flush prints the table. The last column is not padded.
+// flush prints the table. Lines do not end in spaces.
 func (t *table) flush() error {
 	var widths []int
 	for _, row := range t.rows {
@@ -47,7 +47,7 @@ func (t *table) flush() error {
 				line.WriteString(strings.Repeat(" ", widths[i]-visible(cell)+2))
 			}
 		}
-		if _, err := fmt.Fprintln(t.w, line.String()); err != nil {
+		if _, err := fmt.Fprintln(t.w, strings.TrimRight(line.String(), " ")); err != nil {
 			return err
 		}
 	}
