@@ -48,6 +48,7 @@ bench:
 	$(GO) run ./bench
 	$(GO) run ./bench/ocsp
 	$(GO) run ./bench/crl
+	$(GO) run ./bench/revoked
 	$(GO) run ./bench/issue
 	$(GO) run ./bench/deploy
 
