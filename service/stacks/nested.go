@@ -136,7 +136,7 @@ func (s *Service) deleteNested(ctx context.Context, c *resource.Change[nestedPro
 	if k.deleted() {
 		return nil
 	}
-	if _, err := s.startDelete(ctx, k, &cloudformation.DeleteStackInput{}); err != nil {
+	if err := s.startDelete(ctx, k, &cloudformation.DeleteStackInput{}); err != nil {
 		return err
 	}
 	for {

@@ -157,9 +157,9 @@ func (s *Service) prepare(ctx context.Context, k *stack, w wish) (*prepared, err
 		if w.keepTags {
 			t.Tags = before.Tags
 		}
-		if t.RoleARN == "" {
-			t.RoleARN = before.RoleARN
-		}
+	}
+	if t.RoleARN == "" {
+		t.RoleARN = k.RoleARN
 	}
 	if !w.keepTags {
 		if t.Tags, err = checkTags(w.tags); err != nil {

@@ -163,7 +163,7 @@ type operation struct {
 	Force                      bool      `json:",omitempty"` // DeleteStack: what cannot be deleted is left
 	Skip                       []string  `json:",omitempty"` // ContinueUpdateRollback
 	RolledBack                 bool      `json:",omitempty"` // cleanup follows a rollback
-	Cancel                     bool      `json:",omitempty"` // CancelUpdateStack
+	Cancel                     bool      `json:",omitempty"` // CancelUpdateStack; DeleteStack of a stack that is being created
 	Deadline                   time.Time `json:",omitzero"`
 }
 
@@ -380,7 +380,7 @@ func (s *Service) edit(ctx context.Context, key string, change func(k *stack, b 
 		if err == nil {
 			return k, nil
 		}
-		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrExists) {
+		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrNotFound) {
 			return nil, fmt.Errorf("write stack %s: %w", k.Name, err)
 		}
 	}
