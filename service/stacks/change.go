@@ -18,14 +18,14 @@ import (
 // This file does one thing to one resource: it writes down what is about to be
 // done, does it, and writes down what came of it.
 
-// begin records that to is about to be done to rec. A change that was cut off is
-// taken up as it was recorded.
-func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, to state, reason string) error {
+// begin records that to is about to be done to rec: of an update, coming from what from says, or else from what it is. A
+// change that was cut off is taken up as it was recorded.
+func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, to state, from *state, reason string) error {
 	status := "CREATE_IN_PROGRESS"
 	if do != doCreate {
 		status = "UPDATE_IN_PROGRESS"
 	}
-	if c := rec.Change; c != nil && c.Do == do && c.To.Type == to.Type && equal(c.To.Properties, to.Properties) {
+	if c := rec.Change; c != nil {
 		c.To.Tags, c.To.DependsOn = to.Tags, to.DependsOn
 		return nil
 	}
@@ -43,7 +43,7 @@ func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, t
 	}
 	next := *rec
 	next.Type, next.Status, next.Reason, next.Updated = to.Type, status, reason, x.s.Now().UTC()
-	next.Change = &change{Do: do, Token: token, To: to}
+	next.Change = &change{Operation: x.op.ID, Do: do, Token: token, To: to, From: from}
 	switch {
 	case do == doCreate:
 		next.Fresh = true
@@ -204,8 +204,12 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	in.Initiated = func(id string) error { return x.initiated(ctx, rec, id) }
 	var out resource.Result
 	if c.Do == doUpdate {
-		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, rec.Now.Tags
-		if in.OldRaw, err = x.raw(ctx, t, rec.Now); err != nil {
+		from := rec.Now
+		if c.From != nil {
+			from = *c.From
+		}
+		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, from.Tags
+		if in.OldRaw, err = x.raw(ctx, t, from); err != nil {
 			return state{}, nil, err
 		}
 		out, err = t.Update(ctx, in)
@@ -226,6 +230,9 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 		made.Ref = made.PhysicalID
 	}
 	if old := rec.Now; old.PhysicalID != "" && (c.Do == doReplace || old.PhysicalID != made.PhysicalID) {
+		if c.From != nil { // a rollback must know that it was changed
+			old.Properties, old.Tags = c.From.Properties, c.From.Tags
+		}
 		leftover = &old
 	}
 	return made, leftover, nil

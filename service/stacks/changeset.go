@@ -393,7 +393,7 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.Delete
 		return nil, invalidChangeSet("ChangeSet [%s] cannot be deleted in its current execution status of [%s]", c.arn(k), c.Execution)
 	}
 	b := new(store.Batch).DeleteIf(kindChangeSet, changeSetKey(k, c.Name), revision)
-	if c.Target != "" && c.Target != k.Target && c.Execution != "EXECUTE_COMPLETE" { // else it is what the stack is becoming
+	if c.Target != "" && c.Target != k.Target && c.Target != k.Tried && c.Execution != "EXECUTE_COMPLETE" { // else it is what the stack is becoming
 		b.Delete(kindTarget, targetKey(k.ID, c.Target))
 	}
 	_, err = s.Store.Commit(ctx, b)
@@ -447,6 +447,10 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 			return invalidChangeSet("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.arn(k), types.ExecutionStatusObsolete)
 		}
 		k.ChangeSet = c.arn(k)
+		if k.Target == "" {
+			k.Parameters, k.Tags, k.Capabilities = c.Parameters, t.Tags, t.Capabilities
+			k.Description, _ = t.Processed["Description"].(string)
+		}
 		others, err := s.Store.List(ctx, kindChangeSet, k.key()+"/", "", 0)
 		if err != nil {
 			return fmt.Errorf("list change sets: %w", err)
@@ -467,7 +471,7 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 				continue
 			}
 			b.Delete(kindChangeSet, r.Key)
-			if o.Target != "" && o.Target != k.Target && o.Target != c.Target {
+			if o.Target != "" && o.Target != k.Target && o.Target != k.Tried && o.Target != c.Target {
 				b.Delete(kindTarget, targetKey(k.ID, o.Target))
 			}
 		}

@@ -50,6 +50,7 @@ type stack struct {
 
 	Status, Reason string
 	Target         string `json:",omitempty"` // id: what it is; empty before its first success
+	Tried          string `json:",omitempty"` // id: what it is becoming, or failed to become
 	ChangeSet      string `json:",omitempty"` // ARN of the one that was executed last
 	Operation      string `json:",omitempty"` // id of the one under way
 
@@ -116,11 +117,13 @@ const (
 	doUpdate  = "update"
 )
 
-// A change is under way, or was cut off.
+// A change is under way, was cut off, or failed.
 type change struct {
+	Operation  string
 	Do         string
 	Token      string
 	To         state
+	From       *state `json:",omitempty"` // what a change that failed may have made of resourceRecord.Now
 	PhysicalID string `json:",omitempty"` // told by Initiated
 }
 
@@ -213,6 +216,15 @@ func (s *stack) arn() string {
 
 func (c *changeSet) arn(s *stack) string {
 	return arn.New("cloudformation", s.Region, s.Account, "changeSet/"+c.Name+"/"+c.ID).String()
+}
+
+// current is the id of the target that the stack is shown with: what it is, or what it failed to become if it
+// was left so. Empty for a stack in review.
+func (k *stack) current() string {
+	if k.Target == "" || k.Status == "UPDATE_FAILED" {
+		return k.Tried
+	}
+	return k.Target
 }
 
 // deleted reports whether the stack can be reached by its ARN only.

@@ -81,6 +81,12 @@ func (s *Service) launch(k *stack, b *store.Batch, op *operation) error {
 	if k.TimeoutMinutes > 0 && op.Create {
 		op.Deadline = s.Now().Add(time.Duration(k.TimeoutMinutes) * time.Minute)
 	}
+	if op.Phase == phaseApply {
+		if k.Tried != "" {
+			b.Delete(kindTarget, targetKey(k.ID, k.Tried)) // it failed, and was left so
+		}
+		k.Tried = op.Target
+	}
 	switch {
 	case op.Phase == phaseDelete:
 		k.Status = "DELETE_IN_PROGRESS"
