@@ -155,6 +155,7 @@ const (
 type operation struct {
 	ID, Stack, Account, Region string
 	Create                     bool // of a stack that was never complete
+	Nested                     bool `json:",omitempty"` // begun by the stack's parent
 	Phase                      string
 	Target                     string `json:",omitempty"` // id: what the stack is to become
 	Principal                  call.Principal

@@ -60,6 +60,7 @@ func (s *Service) linger(ctx context.Context, op *operation) {
 // prime fills in what every operation has.
 func (s *Service) prime(ctx context.Context, k *stack, op *operation, role string) (err error) {
 	op.Stack, op.Account, op.Region, op.Principal = k.ID, k.Account, k.Region, call.From(ctx).Principal
+	op.Nested = nested(ctx)
 	if op.Phase == "" {
 		op.Phase = phaseApply
 	}
@@ -149,8 +150,12 @@ func (s *Service) createStack(ctx context.Context, in *cloudformation.CreateStac
 	k.TimeoutMinutes, k.DisableRollback = aws.ToInt32(in.TimeoutInMinutes), op.DisableRollback
 	k.TerminationProtection = aws.ToBool(in.EnableTerminationProtection)
 	k.Parameters, k.Tags, k.Capabilities, k.Description = p.shown, p.target.Tags, p.target.Capabilities, p.template.Description
-	if k.Parent = parent; parent != "" {
-		k.Root = parent
+	if parent != "" {
+		above, _, err := s.find(ctx, parent, false)
+		if err != nil {
+			return nil, err
+		}
+		k.Parent, k.Root = parent, cmp.Or(above.Root, parent)
 	}
 	b := new(store.Batch)
 	if err := s.putTarget(b, k.ID, p.target); err != nil {
@@ -389,28 +394,35 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 	if err != nil {
 		return nil, err
 	}
-	refused := func() error {
-		return invalid("CancelUpdateStack cannot be called from current stack status")
-	}
 	if k.Status != "UPDATE_IN_PROGRESS" {
-		return nil, refused()
+		return nil, errNotCancelled
 	}
+	if err := s.cancel(ctx, k); err != nil {
+		return nil, err
+	}
+	return &cloudformation.CancelUpdateStackOutput{}, nil
+}
+
+var errNotCancelled = invalid("CancelUpdateStack cannot be called from current stack status")
+
+// cancel makes an update give up, if it has not come too far.
+func (s *Service) cancel(ctx context.Context, k *stack) error {
 	for range attempts {
 		op, revision, err := load[operation](ctx, s, KindOperation, k.key())
 		if errors.Is(err, store.ErrNotFound) || err == nil && op.Phase != phaseApply {
-			return nil, refused()
+			return errNotCancelled
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		op.Cancel = true
 		_, err = s.Store.Commit(ctx, new(store.Batch).Replace(KindOperation, k.key(), encode(op), revision))
 		if err == nil {
-			return &cloudformation.CancelUpdateStackOutput{}, nil
+			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
-			return nil, fmt.Errorf("cancel the update of stack %s: %w", k.Name, err)
+			return fmt.Errorf("cancel the update of stack %s: %w", k.Name, err)
 		}
 	}
-	return nil, refused()
+	return errNotCancelled
 }
