@@ -13,6 +13,7 @@ import (
 	"countersign/store"
 
 	"github.com/aws/smithy-go"
+	"github.com/google/uuid"
 )
 
 // This file does one thing to one resource: it writes down what is about to be
@@ -196,10 +197,11 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	if !ok {
 		return state{}, nil, words("Unrecognized resource types: [%s]", c.To.Type)
 	}
-	in, err := x.input(ctx, t, rec, c.To, c.Token)
+	raw, err := x.raw(ctx, t, c.To)
 	if err != nil {
 		return state{}, nil, err
 	}
+	in := x.input(rec, c.To, raw, c.Token)
 	in.PhysicalID = c.PhysicalID
 	in.Initiated = func(id string) error { return x.initiated(ctx, rec, id) }
 	var out resource.Result
@@ -209,9 +211,7 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 			from = *c.From
 		}
 		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, from.Tags
-		if in.OldRaw, err = x.raw(ctx, t, from); err != nil {
-			return state{}, nil, err
-		}
+		in.OldRaw = x.known(ctx, t, from)
 		out, err = t.Update(ctx, in)
 	} else {
 		if in.PhysicalID == "" && x.resumed(c) {
@@ -258,38 +258,52 @@ func (x *execution) initiated(ctx context.Context, rec *resourceRecord, id strin
 	return x.record(ctx, rec, &next, x.resourceEvent(&next, id, x.shown(c.To)))
 }
 
-// input is what a type is told of a resource that is to be as to says.
-func (x *execution) input(ctx context.Context, t resource.Type, rec *resourceRecord, to state, token string) (*resource.Change[map[string]any], error) {
-	raw, err := x.raw(ctx, t, to)
-	if err != nil {
-		return nil, err
-	}
+// input is what a type is told of a resource that is to be as to says, with its raw properties.
+func (x *execution) input(rec *resourceRecord, to state, raw map[string]any, token string) *resource.Change[map[string]any] {
 	return &resource.Change[map[string]any]{
 		Stack: resource.Stack{
 			ID: x.stack.arn(), Name: x.stack.Name, Account: x.op.Account, Region: x.op.Region, Partition: arn.Partition(x.op.Region),
 		},
 		LogicalID: rec.LogicalID, Type: to.Type, Raw: raw, Token: token, Tags: to.Tags, Now: x.s.Now, Pause: x.pause,
 		Initiated: func(string) error { return nil },
-	}, nil
+	}
 }
 
-// raw are a state's properties as the type gets them: with the generated name,
-// and with dynamic references resolved where they may be.
-func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[string]any, error) {
-	raw := maps.Clone(to.Properties)
-	if raw == nil {
-		raw = map[string]any{}
+// named are a state's properties with the generated name.
+func named(t resource.Type, to state) map[string]any {
+	out := maps.Clone(to.Properties)
+	if out == nil {
+		out = map[string]any{}
 	}
 	if t.Naming != nil && to.Name != "" {
-		if _, given := raw[t.Naming.Property]; !given {
-			raw[t.Naming.Property] = to.Name
+		if _, given := out[t.Naming.Property]; !given {
+			out[t.Naming.Property] = to.Name
 		}
 	}
-	resolved, err := x.resolveDynamic(ctx, to.Type, raw)
+	return out
+}
+
+// raw are a state's properties as the type gets them: named, and with dynamic references resolved where they may be.
+func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[string]any, error) {
+	resolved, err := x.resolveDynamic(ctx, to.Type, named(t, to))
 	if err != nil {
 		return nil, err
 	}
 	return resolved.(map[string]any), nil
+}
+
+// known is raw for what exists, or may: a secret that is gone must not keep what was made with it.
+func (x *execution) known(ctx context.Context, t resource.Type, was state) map[string]any {
+	raw, err := x.raw(ctx, t, was)
+	if err != nil {
+		return named(t, was)
+	}
+	return raw
+}
+
+// token is that of a change that no record tells of: the same whenever this operation makes it.
+func (x *execution) token(what, logicalID, physicalID string) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(x.op.ID+"\x00"+what+"\x00"+logicalID+"\x00"+physicalID)).String()
 }
 
 // pause is Change.Pause: it ends early when something was written, and fails when the operation does.

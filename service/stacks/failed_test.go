@@ -219,3 +219,19 @@ func TestCleanUpInOrder(t *testing.T) {
 	r.delete("one")
 	r.things()
 }
+
+// A secret that is gone does not keep what was made with it.
+func TestDeleteWithoutTheSecret(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	secret := `"Secret": "{{resolve:secretsmanager:gone}}"`
+	r.create("one", oneThing(secret), types.StackStatusCreateComplete)
+	r.refuse("resolve gone")
+	if k := r.delete("one"); k.StackStatus != types.StackStatusDeleteComplete {
+		t.Errorf("%s: %s", k.StackStatus, aws.ToString(k.StackStatusReason))
+	}
+	r.things()
+	// Nor does one that never was there keep a creation from being rolled back.
+	r.create("two", oneThing(secret), types.StackStatusRollbackComplete)
+	r.things()
+}

@@ -25,7 +25,7 @@ import (
 //	KindOperation  <account>/<region>/<stack id>         what is being done to a stack
 //	kindExport     <account>/<region>/<export name>      an exported output
 //	kindImport     <account>/<region>/<export name>//<stack id>  that a stack imports it
-//	kindCallback   <SHA-256 of the token>                what a provider or a wait condition's signal is to answer to
+//	kindCallback   <SHA-256 of the token>                what a provider or a wait condition's signal is to answer to (sealed)
 const (
 	kindStack     = "cloudformation/stack"
 	kindName      = "cloudformation/name"

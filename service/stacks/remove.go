@@ -122,15 +122,7 @@ func (x *execution) destroy(ctx context.Context, rec *resourceRecord, was state)
 	if !ok {
 		return words("Unrecognized resource types: [%s]", was.Type)
 	}
-	token, err := x.s.newID()
-	if err != nil {
-		return err
-	}
-	in, err := x.input(ctx, t, rec, was, token)
-	if err != nil {
-		// A secret that is gone must not keep what was made with it.
-		in.Raw = was.Properties
-	}
+	in := x.input(rec, was, x.known(ctx, t, was), x.token("delete", rec.LogicalID, was.PhysicalID))
 	in.PhysicalID, in.Attributes = was.PhysicalID, was.Attributes
 	return t.Delete(ctx, in)
 }

@@ -231,6 +231,11 @@ func (w *world) Invoke(_ context.Context, in *lambda.InvokeInput) (*lambda.Invok
 
 // Resolve answers dynamic references.
 func (w *world) Resolve(_ context.Context, service, reference string) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.refuse["resolve "+reference]; err != nil {
+		return "", err
+	}
 	return "resolved-" + service + "-" + reference, nil
 }
 

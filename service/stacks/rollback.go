@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"countersign/service/stacks/resource"
 	"countersign/store"
 )
 
@@ -109,17 +110,12 @@ func (x *execution) revert(ctx context.Context, rec *resourceRecord, attempted, 
 	if !ok || !t.Updates {
 		return state{}, words("%s cannot be changed back", before.Type)
 	}
-	token, err := x.s.newID()
+	raw, err := x.raw(ctx, t, before)
 	if err != nil {
 		return state{}, err
 	}
-	in, err := x.input(ctx, t, rec, before, token)
-	if err != nil {
-		return state{}, err
-	}
-	if in.OldRaw, err = x.raw(ctx, t, attempted); err != nil {
-		return state{}, err
-	}
+	in := x.input(rec, before, raw, x.token("revert", rec.LogicalID, before.PhysicalID))
+	in.OldRaw = x.known(ctx, t, attempted)
 	in.PhysicalID, in.Attributes, in.OldTags = before.PhysicalID, before.Attributes, attempted.Tags
 	out, err := t.Update(ctx, in)
 	if err != nil {
@@ -166,11 +162,13 @@ func (x *execution) leftBy(ctx context.Context, rec *resourceRecord) ([]state, e
 		if !ok {
 			return nil, nil
 		}
-		in, err := x.input(ctx, t, rec, made, c.Token)
-		if err != nil {
+		var err error
+		var property *resource.PropertyError
+		made.PhysicalID, err = t.Find(ctx, x.input(rec, made, x.known(ctx, t, made), c.Token))
+		switch {
+		case errors.As(err, &property):
 			return nil, nil // it never came to be called with these properties
-		}
-		if made.PhysicalID, err = t.Find(ctx, in); err != nil {
+		case err != nil:
 			return nil, fmt.Errorf("look for what the creation of %s left: %w", rec.LogicalID, err)
 		}
 	}
