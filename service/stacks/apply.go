@@ -81,18 +81,54 @@ func (x *execution) bring(ctx context.Context, id string, needs []string) error 
 		}
 		return errors.Join(err, x.refused(ctx, rec, err))
 	}
-	switch do, reason, err := x.plan(rec, to); {
-	case err != nil:
+	do, reason, err := x.plan(rec, to)
+	if err != nil {
 		x.fail()
 		return errors.Join(err, x.refused(ctx, rec, err))
-	case do == "":
-		return x.keep(ctx, rec, to)
-	default:
-		if err := x.begin(ctx, rec, do, to, reason); err != nil {
+	}
+	c := rec.Change
+	if do == "" && c != nil && c.Do == doUpdate {
+		do = doUpdate // a change that failed may have done its work in part
+	}
+	if c != nil && !x.takesUp(c, do, to) {
+		if err := x.giveUp(ctx, rec); err != nil {
+			x.fail()
 			return err
 		}
-		return x.do(ctx, rec)
 	}
+	if do == "" {
+		return x.keep(ctx, rec, to)
+	}
+	var from *state
+	if c != nil && c.Do == doUpdate && (do == doReplace || equal(rec.Now.Properties, to.Properties)) {
+		from = &c.To
+	}
+	if err := x.begin(ctx, rec, do, to, from, reason); err != nil {
+		return err
+	}
+	return x.do(ctx, rec)
+}
+
+// takesUp reports whether a change on record is the one that is to be made now, cut off by a restart. One that
+// failed in an operation before is none: what it left is not gone on with.
+func (x *execution) takesUp(c *change, do string, to state) bool {
+	return c.Operation == x.op.ID && c.Do == do && c.To.Type == to.Type && equal(c.To.Properties, to.Properties)
+}
+
+// giveUp drops a change that failed before: what it left in the world is cleaned up when the operation is.
+func (x *execution) giveUp(ctx context.Context, rec *resourceRecord) error {
+	left, err := x.leftBy(ctx, rec)
+	if err != nil {
+		return err
+	}
+	next := *rec
+	next.Change = nil
+	next.Leftover = slices.Clone(rec.Leftover)
+	for _, was := range left {
+		was.UpdateReplace = ""
+		next.Leftover = append(next.Leftover, was)
+	}
+	return x.record(ctx, rec, &next)
 }
 
 // desired is what the target says of a resource, with references to others resolved.
@@ -239,8 +275,11 @@ func (x *execution) applyFailed(ctx context.Context, failed map[string]error, ca
 		case x.op.DisableRollback && x.op.Create:
 			x.end(k, b)
 			return x.status(k, b, "CREATE_FAILED", reason)
-		case x.op.DisableRollback:
+		case x.op.DisableRollback && !x.op.Cancel:
 			x.end(k, b)
+			if x.want != nil {
+				k.Parameters = x.want.shown
+			}
 			return x.status(k, b, "UPDATE_FAILED", reason)
 		case x.op.Create && x.op.DeleteOnFailure:
 			x.phase(b, phaseDelete)
@@ -291,6 +330,7 @@ func (x *execution) accept(ctx context.Context, outputs []template.OutputValue) 
 			stale = k.Target
 			b.Delete(kindTarget, targetKey(k.ID, stale))
 		}
+		k.Tried = ""
 		k.Target, k.Description, k.Tags, k.Capabilities, k.RoleARN = t.ID, x.want.template.Description, t.Tags, t.Capabilities, t.RoleARN
 		k.Parameters = x.want.shown
 		k.Outputs = nil

@@ -58,12 +58,16 @@ func (s *Service) callbackURL(token string) string {
 	return strings.TrimSuffix(s.Endpoint, "/") + CallbackPath + token
 }
 
-// open makes a callback, or finds the one that an earlier attempt made.
+// openCallback makes a callback, or finds the one that an earlier attempt made.
 func (s *Service) openCallback(ctx context.Context, token string, c callback) (*callback, error) {
 	key := callbackKey(token)
-	_, err := s.Store.Commit(ctx, new(store.Batch).CreateUntil(kindCallback, key, encode(c), c.Expires.Add(time.Hour)))
+	value, err := s.seal(c, kindCallback, key)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Store.Commit(ctx, new(store.Batch).CreateUntil(kindCallback, key, value, c.Expires.Add(time.Hour)))
 	if errors.Is(err, store.ErrExists) {
-		have, _, err := load[callback](ctx, s, kindCallback, key)
+		have, _, err := s.callback(ctx, key)
 		return have, err
 	}
 	if err != nil {
@@ -72,11 +76,24 @@ func (s *Service) openCallback(ctx context.Context, token string, c callback) (*
 	return &c, nil
 }
 
-// editCallback changes a callback.
+// callback reads a callback. It is sealed: what a provider answers may hold secrets.
+func (s *Service) callback(ctx context.Context, key string) (*callback, store.Revision, error) {
+	r, err := s.Store.Get(ctx, kindCallback, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := unseal[callback](s, r)
+	return c, r.Revision, err
+}
+
+// editCallback changes a callback. Those who write the same one on this node take turns.
 func (s *Service) editCallback(ctx context.Context, token string, change func(c *callback) error) error {
 	key := callbackKey(token)
+	turn := &s.turns[key[0]%byte(len(s.turns))]
+	turn.Lock()
+	defer turn.Unlock()
 	for range attempts {
-		c, revision, err := load[callback](ctx, s, kindCallback, key)
+		c, revision, err := s.callback(ctx, key)
 		if errors.Is(err, store.ErrNotFound) {
 			return ErrNoCallback
 		}
@@ -86,8 +103,15 @@ func (s *Service) editCallback(ctx context.Context, token string, change func(c 
 		if err := change(c); err != nil {
 			return err
 		}
-		_, err = s.Store.Commit(ctx, new(store.Batch).ReplaceUntil(kindCallback, key, encode(c), revision, c.Expires.Add(time.Hour)))
-		if !errors.Is(err, store.ErrConflict) {
+		value, err := s.seal(c, kindCallback, key)
+		if err != nil {
+			return err
+		}
+		_, err = s.Store.Commit(ctx, new(store.Batch).ReplaceUntil(kindCallback, key, value, revision, c.Expires.Add(time.Hour)))
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return ErrNoCallback
+		case !errors.Is(err, store.ErrConflict):
 			return err
 		}
 	}
@@ -95,7 +119,7 @@ func (s *Service) editCallback(ctx context.Context, token string, change func(c 
 }
 
 func (s *Service) callbackAnswers(ctx context.Context, token string) ([][]byte, error) {
-	c, _, err := load[callback](ctx, s, kindCallback, callbackKey(token))
+	c, _, err := s.callback(ctx, callbackKey(token))
 	if err != nil {
 		return nil, err
 	}

@@ -14,19 +14,20 @@ import (
 	"countersign/store"
 
 	"github.com/aws/smithy-go"
+	"github.com/google/uuid"
 )
 
 // This file does one thing to one resource: it writes down what is about to be
 // done, does it, and writes down what came of it.
 
-// begin records that to is about to be done to rec. A change that was cut off is
-// taken up as it was recorded.
-func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, to state, reason string) error {
+// begin records that to is about to be done to rec: of an update, coming from what from says, or else from what it is. A
+// change that was cut off is taken up as it was recorded.
+func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, to state, from *state, reason string) error {
 	status := "CREATE_IN_PROGRESS"
 	if do != doCreate {
 		status = "UPDATE_IN_PROGRESS"
 	}
-	if c := rec.Change; c != nil && c.Do == do && c.To.Type == to.Type && equal(c.To.Properties, to.Properties) {
+	if c := rec.Change; c != nil {
 		c.To.Tags, c.To.DependsOn = to.Tags, to.DependsOn
 		return nil
 	}
@@ -44,7 +45,7 @@ func (x *execution) begin(ctx context.Context, rec *resourceRecord, do string, t
 	}
 	next := *rec
 	next.Type, next.Status, next.Reason, next.Updated = to.Type, status, reason, x.s.Now().UTC()
-	next.Change = &change{Do: do, Token: token, To: to}
+	next.Change = &change{Operation: x.op.ID, Do: do, Token: token, To: to, From: from}
 	switch {
 	case do == doCreate:
 		next.Fresh = true
@@ -197,18 +198,21 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 	if !ok {
 		return state{}, nil, words("Unrecognized resource types: [%s]", c.To.Type)
 	}
-	in, err := x.input(ctx, t, rec, c.To, c.Token)
+	raw, err := x.raw(ctx, t, c.To)
 	if err != nil {
 		return state{}, nil, err
 	}
+	in := x.input(rec, c.To, raw, c.Token)
 	in.PhysicalID = c.PhysicalID
 	in.Initiated = func(id string) error { return x.initiated(ctx, rec, id) }
 	var out resource.Result
 	if c.Do == doUpdate {
-		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, rec.Now.Tags
-		if in.OldRaw, err = x.raw(ctx, t, rec.Now); err != nil {
-			return state{}, nil, err
+		from := rec.Now
+		if c.From != nil {
+			from = *c.From
 		}
+		in.PhysicalID, in.Attributes, in.OldTags = rec.Now.PhysicalID, rec.Now.Attributes, from.Tags
+		in.OldRaw = x.known(ctx, t, from)
 		out, err = t.Update(ctx, in)
 	} else {
 		if in.PhysicalID == "" && x.resumed(c) {
@@ -227,6 +231,9 @@ func (x *execution) perform(ctx context.Context, rec *resourceRecord) (made stat
 		made.Ref = made.PhysicalID
 	}
 	if old := rec.Now; old.PhysicalID != "" && (c.Do == doReplace || old.PhysicalID != made.PhysicalID) {
+		if c.From != nil { // a rollback must know that it was changed
+			old.Properties, old.Tags = c.From.Properties, c.From.Tags
+		}
 		leftover = &old
 	}
 	return made, leftover, nil
@@ -252,38 +259,52 @@ func (x *execution) initiated(ctx context.Context, rec *resourceRecord, id strin
 	return x.record(ctx, rec, &next, x.resourceEvent(&next, id, x.shown(c.To)))
 }
 
-// input is what a type is told of a resource that is to be as to says.
-func (x *execution) input(ctx context.Context, t resource.Type, rec *resourceRecord, to state, token string) (*resource.Change[map[string]any], error) {
-	raw, err := x.raw(ctx, t, to)
-	if err != nil {
-		return nil, err
-	}
+// input is what a type is told of a resource that is to be as to says, with its raw properties.
+func (x *execution) input(rec *resourceRecord, to state, raw map[string]any, token string) *resource.Change[map[string]any] {
 	return &resource.Change[map[string]any]{
 		Stack: resource.Stack{
 			ID: x.stack.arn(), Name: x.stack.Name, Account: x.op.Account, Region: x.op.Region, Partition: arn.Partition(x.op.Region),
 		},
 		LogicalID: rec.LogicalID, Type: to.Type, Raw: raw, Token: token, Tags: to.Tags, Now: x.s.Now, Pause: x.pause,
 		Initiated: func(string) error { return nil },
-	}, nil
+	}
 }
 
-// raw are a state's properties as the type gets them: with the generated name,
-// and with dynamic references resolved where they may be.
-func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[string]any, error) {
-	raw := maps.Clone(to.Properties)
-	if raw == nil {
-		raw = map[string]any{}
+// named are a state's properties with the generated name.
+func named(t resource.Type, to state) map[string]any {
+	out := maps.Clone(to.Properties)
+	if out == nil {
+		out = map[string]any{}
 	}
 	if t.Naming != nil && to.Name != "" {
-		if _, given := raw[t.Naming.Property]; !given {
-			raw[t.Naming.Property] = to.Name
+		if _, given := out[t.Naming.Property]; !given {
+			out[t.Naming.Property] = to.Name
 		}
 	}
-	resolved, err := x.resolveDynamic(ctx, to.Type, raw)
+	return out
+}
+
+// raw are a state's properties as the type gets them: named, and with dynamic references resolved where they may be.
+func (x *execution) raw(ctx context.Context, t resource.Type, to state) (map[string]any, error) {
+	resolved, err := x.resolveDynamic(ctx, to.Type, named(t, to))
 	if err != nil {
 		return nil, err
 	}
 	return resolved.(map[string]any), nil
+}
+
+// known is raw for what exists, or may: a secret that is gone must not keep what was made with it.
+func (x *execution) known(ctx context.Context, t resource.Type, was state) map[string]any {
+	raw, err := x.raw(ctx, t, was)
+	if err != nil {
+		return named(t, was)
+	}
+	return raw
+}
+
+// token is that of a change that no record tells of: the same whenever this operation makes it.
+func (x *execution) token(what, logicalID, physicalID string) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(x.op.ID+"\x00"+what+"\x00"+logicalID+"\x00"+physicalID)).String()
 }
 
 // pause is Change.Pause: it ends early when something was written, and fails when the operation does.

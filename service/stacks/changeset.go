@@ -201,28 +201,54 @@ func (s *Service) create(b *store.Batch, k *stack, op *operation) error {
 	return s.stackEvent(b, k, op, "User Initiated")
 }
 
+// keepChangeSet writes a change set, and its stack when that is new. One of the same name that was executed makes way.
 func (s *Service) keepChangeSet(ctx context.Context, b *store.Batch, k *stack, c *changeSet, fresh bool) (*cloudformation.CreateChangeSetOutput, error) {
-	b.Create(kindChangeSet, changeSetKey(k, c.Name), encode(c))
+	key := changeSetKey(k, c.Name)
+	have, revision, err := load[changeSet](ctx, s, kindChangeSet, key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		revision = 0
+	case err != nil:
+		return nil, err
+	case have.Execution == "EXECUTE_COMPLETE":
+	case c.ClientToken != "" && have.ClientToken == c.ClientToken: // the same call again, as after an answer that was lost
+		return &cloudformation.CreateChangeSetOutput{Id: aws.String(have.arn(k)), StackId: aws.String(k.arn())}, nil
+	default:
+		return nil, changeSetExists(c.Name)
+	}
+	b.Replace(kindChangeSet, key, encode(c), revision)
 	if fresh {
 		k.ChangeSet = c.arn(k)
 		if err := s.create(b, k, nil); err != nil {
 			return nil, err
 		}
+	} else {
+		r, err := s.Store.Get(ctx, kindName, k.nameKey())
+		if errors.Is(err, store.ErrNotFound) || err == nil && string(r.Value) != k.ID {
+			return nil, noStack(k.Name) // it was deleted meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find stack %s: %w", k.Name, err)
+		}
+		b.Check(kindName, k.nameKey(), r.Revision)
 	}
-	_, err := s.Store.Commit(ctx, b)
+	_, err = s.Store.Commit(ctx, b)
 	switch {
 	case errors.Is(err, store.ErrExists) && fresh:
 		return nil, &types.AlreadyExistsException{Message: aws.String(fmt.Sprintf("Stack [%s] already exists", k.Name))}
-	case errors.Is(err, store.ErrExists):
-		// The same call again, as after an answer that was lost, is the same change set.
-		if have, _, err := load[changeSet](ctx, s, kindChangeSet, changeSetKey(k, c.Name)); err == nil && c.ClientToken != "" && have.ClientToken == c.ClientToken {
-			return &cloudformation.CreateChangeSetOutput{Id: aws.String(have.arn(k)), StackId: aws.String(k.arn())}, nil
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrExists):
+		if _, err := s.Store.Get(ctx, kindName, k.nameKey()); errors.Is(err, store.ErrNotFound) {
+			return nil, noStack(k.Name)
 		}
-		return nil, &types.AlreadyExistsException{Message: aws.String(fmt.Sprintf("ChangeSet %s cannot be created due to a mismatch with existing attribute Name", c.Name))}
+		return nil, changeSetExists(c.Name) // somebody else was faster
 	case err != nil:
 		return nil, fmt.Errorf("write change set %s: %w", c.Name, err)
 	}
 	return &cloudformation.CreateChangeSetOutput{Id: aws.String(c.arn(k)), StackId: aws.String(k.arn())}, nil
+}
+
+func changeSetExists(name string) error {
+	return &types.AlreadyExistsException{Message: aws.String(fmt.Sprintf("ChangeSet %s cannot be created due to a mismatch with existing attribute Name", name))}
 }
 
 // findChangeSet reads a change set by its ARN, or by its name and its stack.
@@ -239,6 +265,9 @@ func (s *Service) findChangeSet(ctx context.Context, name string, stackName *str
 			return nil, nil, 0, fmt.Errorf("list change sets: %w", err)
 		}
 		for _, r := range records {
+			if !strings.HasSuffix(r.Key, "/"+parts[1]) {
+				continue
+			}
 			set, err := decode[changeSet](r)
 			if err != nil {
 				return nil, nil, 0, err
@@ -272,7 +301,7 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 	}
 	out := &cloudformation.DescribeChangeSetOutput{
 		ChangeSetId: aws.String(c.arn(k)), ChangeSetName: &c.Name, StackId: aws.String(k.arn()), StackName: &k.Name, CreationTime: &c.Created,
-		Status: types.ChangeSetStatus(c.Status), ExecutionStatus: types.ExecutionStatus(c.Execution), IncludeNestedStacks: &c.IncludeNested,
+		Status: types.ChangeSetStatus(c.Status), ExecutionStatus: c.execution(k), IncludeNestedStacks: &c.IncludeNested,
 		Parameters: shownParameters(c.Parameters), Changes: []types.Change{}, Tags: []types.Tag{}, NotificationARNs: []string{}, Capabilities: []types.Capability{},
 		RollbackConfiguration: &types.RollbackConfiguration{},
 	}
@@ -303,6 +332,14 @@ func (s *Service) DescribeChangeSet(ctx context.Context, in *cloudformation.Desc
 	return out, nil
 }
 
+// execution is the execution status: a change set of what the stack was before it changed is obsolete.
+func (c *changeSet) execution(k *stack) types.ExecutionStatus {
+	if c.Execution == "AVAILABLE" && c.Base != k.Target {
+		return types.ExecutionStatusObsolete
+	}
+	return types.ExecutionStatus(c.Execution)
+}
+
 // ListChangeSets lists a stack's change sets, those that were executed excepted.
 func (s *Service) ListChangeSets(ctx context.Context, in *cloudformation.ListChangeSetsInput) (*cloudformation.ListChangeSetsOutput, error) {
 	k, _, err := s.find(ctx, aws.ToString(in.StackName), false)
@@ -328,7 +365,7 @@ func (s *Service) ListChangeSets(ctx context.Context, in *cloudformation.ListCha
 		}
 		item := types.ChangeSetSummary{
 			ChangeSetId: aws.String(c.arn(k)), ChangeSetName: &c.Name, StackId: aws.String(k.arn()), StackName: &k.Name, CreationTime: &c.Created,
-			Status: types.ChangeSetStatus(c.Status), ExecutionStatus: types.ExecutionStatus(c.Execution), IncludeNestedStacks: &c.IncludeNested,
+			Status: types.ChangeSetStatus(c.Status), ExecutionStatus: c.execution(k), IncludeNestedStacks: &c.IncludeNested,
 		}
 		if c.Reason != "" {
 			item.StatusReason = &c.Reason
@@ -356,10 +393,14 @@ func (s *Service) DeleteChangeSet(ctx context.Context, in *cloudformation.Delete
 		return nil, invalidChangeSet("ChangeSet [%s] cannot be deleted in its current execution status of [%s]", c.arn(k), c.Execution)
 	}
 	b := new(store.Batch).DeleteIf(kindChangeSet, changeSetKey(k, c.Name), revision)
-	if c.Target != "" && c.Target != k.Target && c.Execution != "EXECUTE_COMPLETE" { // else it is what the stack is becoming
+	if c.Target != "" && c.Target != k.Target && c.Target != k.Tried && c.Execution != "EXECUTE_COMPLETE" { // else it is what the stack is becoming
 		b.Delete(kindTarget, targetKey(k.ID, c.Target))
 	}
-	if _, err := s.Store.Commit(ctx, b); err != nil && !errors.Is(err, store.ErrNotFound) {
+	_, err = s.Store.Commit(ctx, b)
+	switch {
+	case errors.Is(err, store.ErrConflict): // it was executed meanwhile
+		return nil, invalidChangeSet("ChangeSet [%s] cannot be deleted: it is being executed", c.arn(k))
+	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, fmt.Errorf("delete change set %s: %w", c.Name, err)
 	}
 	return &cloudformation.DeleteChangeSetOutput{}, nil
@@ -380,14 +421,21 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 			return &cloudformation.ExecuteChangeSetOutput{}, nil
 		}
 	}
-	if c.Execution != "AVAILABLE" {
-		return nil, invalidChangeSet("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.arn(k), c.Execution)
+	if now := c.execution(k); now != types.ExecutionStatusAvailable {
+		return nil, invalidChangeSet("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.arn(k), now)
 	}
 	op := operation{
 		Target: c.Target, ClientToken: aws.ToString(in.ClientRequestToken), DisableRollback: aws.ToBool(in.DisableRollback) || c.OnFailure == "DO_NOTHING",
 		DeleteOnFailure: c.OnFailure == "DELETE", RetainExceptOnCreate: aws.ToBool(in.RetainExceptOnCreate), Create: c.Type == "CREATE",
 	}
-	_, err = s.start(ctx, k, &op, func(k *stack, b *store.Batch) error {
+	t, err := s.target(ctx, k.ID, c.Target)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noChangeSet(c.arn(k)) // it was deleted meanwhile
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.start(ctx, k, &op, t.RoleARN, func(k *stack, b *store.Batch) error {
 		allowed := settledStates
 		if op.Create {
 			allowed = []string{review}
@@ -396,28 +444,39 @@ func (s *Service) ExecuteChangeSet(ctx context.Context, in *cloudformation.Execu
 			return cannotUpdate(k.arn(), k.Status)
 		}
 		if k.Target != c.Base {
-			return invalidChangeSet("ChangeSet [%s] cannot be executed: the stack has changed since it was created", c.arn(k))
+			return invalidChangeSet("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.arn(k), types.ExecutionStatusObsolete)
 		}
 		k.ChangeSet = c.arn(k)
+		if k.Target == "" {
+			k.Parameters, k.Tags, k.Capabilities = c.Parameters, t.Tags, t.Capabilities
+			k.Description, _ = t.Processed["Description"].(string)
+		}
 		others, err := s.Store.List(ctx, kindChangeSet, k.key()+"/", "", 0)
 		if err != nil {
 			return fmt.Errorf("list change sets: %w", err)
 		}
+		found := false // it may have been deleted, or executed by somebody else, since it was read
 		for _, r := range others {
 			o, err := decode[changeSet](r)
 			if err != nil {
 				return err
 			}
 			if o.ID == c.ID {
+				if found = o.Execution == "AVAILABLE"; !found {
+					return invalidChangeSet("ChangeSet [%s] cannot be executed in its current execution status of [%s]", c.arn(k), o.Execution)
+				}
 				done := *c
 				done.Execution, done.ClientToken = "EXECUTE_COMPLETE", op.ClientToken
 				b.ReplaceUntil(kindChangeSet, r.Key, encode(done), r.Revision, s.Now().Add(24*time.Hour))
 				continue
 			}
 			b.Delete(kindChangeSet, r.Key)
-			if o.Target != "" && o.Target != k.Target && o.Target != c.Target {
+			if o.Target != "" && o.Target != k.Target && o.Target != k.Tried && o.Target != c.Target {
 				b.Delete(kindTarget, targetKey(k.ID, o.Target))
 			}
+		}
+		if !found {
+			return noChangeSet(c.arn(k))
 		}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"countersign/store"
 	"countersign/store/storetest"
@@ -46,25 +47,74 @@ Outputs: {Grown: {Value: !Ref Grows}}`
 		_, err := r.DeleteStack(r.ctx, &cloudformation.DeleteStackInput{StackName: aws.String("one")})
 		return err
 	}
+	// there makes the stack one, and what should have happened to it before.
+	there := func(r *rig) { r.create("one", base, types.StackStatusCreateComplete) }
+	failed := func(r *rig) { // an update failed in its middle, and was left so
+		there(r)
+		r.refuse("made Comes", "made Grows")
+		if _, err := r.UpdateStack(r.ctx, &cloudformation.UpdateStackInput{StackName: aws.String("one"), TemplateBody: aws.String(next), DisableRollback: aws.Bool(true)}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.want("one", types.StackStatusUpdateFailed)
+		r.refuse()
+	}
+	stuck := func(r *rig) { // a rollback failed
+		there(r)
+		hold := make(chan struct{})
+		r.world.mu.Lock()
+		r.world.hold["Comes"] = hold
+		r.world.mu.Unlock()
+		if err := update(r); err != nil {
+			r.t.Fatal(err)
+		}
+		for !slices.Contains(r.world.names(), "Grows=blue") {
+			time.Sleep(time.Millisecond)
+		}
+		r.refuse("made Comes", "update Turns")
+		close(hold)
+		r.want("one", types.StackStatusUpdateRollbackFailed)
+	}
+	rollback := func(r *rig) error {
+		_, err := r.RollbackStack(r.ctx, &cloudformation.RollbackStackInput{StackName: aws.String("one")})
+		return err
+	}
+	resume := func(skip ...string) func(r *rig) error {
+		return func(r *rig) error {
+			_, err := r.ContinueUpdateRollback(r.ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: aws.String("one"), ResourcesToSkip: skip})
+			return err
+		}
+	}
+	old, new := []string{"Goes=red", "Grows=red", "Turns=red"}, []string{"Comes=", "Grows=blue", "Turns=blue"}
 	for name, tt := range map[string]struct {
-		there  bool // the stack is there at the start
+		before func(r *rig) // nil: there is no stack
 		begin  func(r *rig) error
 		refuse string
 		status types.StackStatus
 		left   []string
 	}{
-		"create":          {false, create, "", types.StackStatusCreateComplete, []string{"Goes=red", "Grows=red", "Turns=red"}},
-		"failing create":  {false, create, "create Grows", types.StackStatusRollbackComplete, nil},
-		"update":          {true, update, "", types.StackStatusUpdateComplete, []string{"Comes=", "Grows=blue", "Turns=blue"}},
-		"failing update":  {true, update, "create Comes", types.StackStatusUpdateRollbackComplete, []string{"Goes=red", "Grows=red", "Turns=red"}},
-		"failing replace": {true, update, "create Grows", types.StackStatusUpdateRollbackComplete, []string{"Goes=red", "Grows=red", "Turns=red"}},
-		"delete":          {true, remove, "", types.StackStatusDeleteComplete, nil},
+		"create":                        {nil, create, "", types.StackStatusCreateComplete, old},
+		"failing create":                {nil, create, "create Grows", types.StackStatusRollbackComplete, nil},
+		"half-failing create":           {nil, create, "made Grows", types.StackStatusRollbackComplete, nil},
+		"update":                        {there, update, "", types.StackStatusUpdateComplete, new},
+		"failing update":                {there, update, "create Comes", types.StackStatusUpdateRollbackComplete, old},
+		"half-failing update":           {there, update, "made Comes", types.StackStatusUpdateRollbackComplete, old},
+		"failing replace":               {there, update, "create Grows", types.StackStatusUpdateRollbackComplete, old},
+		"half-failing replace":          {there, update, "made Grows", types.StackStatusUpdateRollbackComplete, old},
+		"delete":                        {there, remove, "", types.StackStatusDeleteComplete, nil},
+		"failing delete":                {there, remove, "delete Grows", types.StackStatusDeleteFailed, []string{"Grows=red", "Turns=red"}},
+		"update after failure":          {failed, update, "", types.StackStatusUpdateComplete, new},
+		"another failure after failure": {failed, update, "made Comes", types.StackStatusUpdateRollbackComplete, old},
+		"rollback after failure":        {failed, rollback, "", types.StackStatusUpdateRollbackComplete, old},
+		"delete after failure":          {failed, remove, "", types.StackStatusDeleteComplete, nil},
+		"continued rollback":            {stuck, resume(), "", types.StackStatusUpdateRollbackComplete, old},
+		"rollback that skips":           {stuck, resume("Turns"), "update Turns", types.StackStatusUpdateRollbackComplete, []string{"Goes=red", "Grows=red", "Turns=blue"}},
+		"delete after stuck":            {stuck, remove, "", types.StackStatusDeleteComplete, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for after, wrap := range map[bool]func(store.Store, func(*store.Batch) error) store.Store{false: storetest.FailBefore, true: storetest.FailAfter} {
 				for n := int64(1); ; n++ {
-					if !killed(t, tt.there, base, tt.begin, tt.refuse, n, wrap, tt.status, tt.left) {
+					if !killed(t, tt.before, tt.begin, tt.refuse, n, wrap, tt.status, tt.left) {
 						t.Logf("killed at each of %d commits (after they took effect: %v)", n-1, after)
 						break
 					}
@@ -76,22 +126,21 @@ Outputs: {Grown: {Value: !Ref Grows}}`
 
 // killed runs one operation on a node that dies at its n-th commit, and finishes it
 // on another. It reports whether the first node came to commit that often.
-func killed(t *testing.T, there bool, base string, begin func(*rig) error, refuse string, n int64, wrap func(store.Store, func(*store.Batch) error) store.Store, status types.StackStatus, left []string) bool {
+func killed(t *testing.T, before func(*rig), begin func(*rig) error, refuse string, n int64, wrap func(store.Store, func(*store.Batch) error) store.Store, status types.StackStatus, left []string) bool {
 	t.Helper()
 	s, w := storetest.New(t), newWorld()
 	idle := idleRig(t, s, w)
-	if there {
-		first, stop := context.WithCancel(context.Background())
-		if _, err := idle.CreateStack(idle.ctx, &cloudformation.CreateStackInput{StackName: aws.String("one"), TemplateBody: &base}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := idle.Run(first); err != nil {
-			t.Fatal(err)
-		}
+	if before != nil {
+		running, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { defer close(done); idle.run(running) }()
+		before(idle)
 		stop()
+		<-done
 	}
+	idle.refuse()
 	if refuse != "" {
-		w.refuse[refuse] = errors.New("refused")
+		idle.refuse(refuse)
 	}
 	if err := begin(idle); err != nil {
 		t.Fatal(err)

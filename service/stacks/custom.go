@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"countersign/arn"
 	"countersign/service/stacks/resource"
 	"countersign/service/stacks/template"
+	"countersign/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -53,7 +55,27 @@ func (s *Service) customResource() resource.Type {
 			_, err := s.provide(ctx, "Delete", c)
 			return err
 		},
+		Find: s.findProvided,
 	})
+}
+
+// findProvided gives the id of what a creation that was cut off or cancelled has made, or may have: the provider's, if
+// it has answered since, or else one that CloudFormation makes up, so that the provider is told to delete.
+func (s *Service) findProvided(ctx context.Context, c *resource.Change[customProperties]) (string, error) {
+	answers, err := s.callbackAnswers(ctx, s.callbackToken("Create "+c.Token))
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil // the provider was never asked
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, document := range answers {
+		var r response
+		if decodeJSON(document, &r) == nil && r.answers(c) && validID(r.PhysicalResourceId) {
+			return r.PhysicalResourceId, nil
+		}
+	}
+	return c.Name(128), nil
 }
 
 // A request is what the provider is told.
@@ -92,7 +114,7 @@ func (s *Service) provide(ctx context.Context, what string, c *resource.Change[c
 	}
 	if !cb.Sent {
 		if err := s.tell(ctx, what, token, c); err != nil {
-			return resource.Result{}, err
+			return resource.Result{}, errors.Join(err, s.closeCallback(context.WithoutCancel(ctx), token)) // nobody was asked
 		}
 		if err := s.editCallback(ctx, token, func(c *callback) error { c.Sent = true; return nil }); err != nil {
 			return resource.Result{}, err
@@ -105,11 +127,19 @@ func (s *Service) provide(ctx context.Context, what string, c *resource.Change[c
 		}
 		if len(answers) > 0 {
 			if out, ours, err := understand(what, c, answers[0]); ours {
+				if err != nil && what == "Create" {
+					err = errors.Join(err, c.Initiated(cmp.Or(out.PhysicalID, c.Name(128))))
+				}
 				return out, errors.Join(err, s.closeCallback(ctx, token))
 			}
 		}
 		left := cb.Expires.Sub(s.Now())
 		if left <= 0 {
+			if what == "Create" {
+				if err := c.Initiated(c.Name(128)); err != nil {
+					return resource.Result{}, err
+				}
+			}
 			return resource.Result{}, words("CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [%s].", c.Token)
 		}
 		if err := c.Pause(ctx, left); err != nil {
@@ -162,11 +192,18 @@ func texts(v any) any {
 	return v
 }
 
+// answers reports whether a response is to this request.
+func (r *response) answers(c *resource.Change[customProperties]) bool {
+	return r.StackId == c.Stack.ID && r.RequestId == c.Token && r.LogicalResourceId == c.LogicalID
+}
+
+func validID(id string) bool { return id != "" && len(id) <= 1024 }
+
 // understand reads a provider's answer. One that does not answer to this
-// request is not ours, and is ignored.
+// request is not ours, and is ignored. With an error the result says what was made, if the provider does.
 func understand(what string, c *resource.Change[customProperties], document []byte) (out resource.Result, ours bool, err error) {
 	fail := func(format string, args ...any) (resource.Result, bool, error) {
-		return resource.Result{}, true, fmt.Errorf(format, args...)
+		return out, true, words(format, args...)
 	}
 	if len(document) > MaxCallback {
 		return fail("Response object is too long.")
@@ -175,8 +212,11 @@ func understand(what string, c *resource.Change[customProperties], document []by
 	if err := decodeJSON(document, &r); err != nil {
 		return fail("Invalid Response object: it is not a JSON document of a response (%v)", err)
 	}
-	if r.StackId != c.Stack.ID || r.RequestId != c.Token || r.LogicalResourceId != c.LogicalID {
+	if !r.answers(c) {
 		return resource.Result{}, false, nil
+	}
+	if validID(r.PhysicalResourceId) {
+		out.PhysicalID = r.PhysicalResourceId
 	}
 	switch r.Status {
 	case "SUCCESS":
@@ -184,22 +224,16 @@ func understand(what string, c *resource.Change[customProperties], document []by
 		if r.Reason == "" {
 			r.Reason = "Invalid Response object: Value of property Reason must be a String"
 		}
-		// What was made, if anything, has this id: the rollback deletes it.
-		if what == "Create" && r.PhysicalResourceId != "" {
-			if err := c.Initiated(r.PhysicalResourceId); err != nil {
-				return resource.Result{}, true, err
-			}
-		}
 		return fail("Received response status [FAILED] from custom resource. Message returned: %s (RequestId: %s)", r.Reason, c.Token)
 	default:
 		return fail("Invalid Response object: Status is %s, and must be SUCCESS or FAILED", strconv.Quote(r.Status))
 	}
-	id := r.PhysicalResourceId
 	if what == "Delete" {
-		id = c.PhysicalID
+		out.PhysicalID = c.PhysicalID
 	}
-	if id == "" || len(id) > 1024 {
+	if out.PhysicalID == "" {
 		return fail("Invalid PhysicalResourceId: it must be a text of 1 to 1024 bytes")
 	}
-	return resource.Result{PhysicalID: id, Attributes: r.Data, NoEcho: r.NoEcho}, true, nil
+	out.Attributes, out.NoEcho = r.Data, r.NoEcho
+	return out, true, nil
 }

@@ -1,10 +1,14 @@
 package stacks_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+
+	"countersign/service/stacks"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
@@ -94,13 +98,14 @@ func TestCustomResourceThatFails(t *testing.T) {
 	for name, tt := range map[string]struct {
 		response map[string]any
 		want     string
-		deletes  bool
+		named    bool // by the provider
 	}{
 		"refusal":   {map[string]any{"Status": "FAILED", "Reason": "no room", "PhysicalResourceId": "half"}, "Received response status [FAILED] from custom resource. Message returned: no room", true},
 		"no reason": {map[string]any{"Status": "FAILED", "PhysicalResourceId": "half"}, "Value of property Reason must be a String", true},
 		"no id":     {map[string]any{"Status": "SUCCESS"}, "Invalid PhysicalResourceId", false},
-		"no status": {map[string]any{"PhysicalResourceId": "x"}, "Invalid Response object", false},
+		"no status": {map[string]any{"PhysicalResourceId": "x"}, "Invalid Response object", true},
 		"too long":  {map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "x", "Data": map[string]any{"a": strings.Repeat("x", 5000)}}, "Response object is too long", false},
+		"no JSON":   {nil, "Invalid Response object", false},
 		"no answer": {map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "x", "Data": map[string]any{"Other": "x"}}, "Vendor response doesn't contain Answer attribute in object x", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,23 +115,39 @@ func TestCustomResourceThatFails(t *testing.T) {
 				if request["RequestType"] == "Delete" {
 					return map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "whatever"}
 				}
+				if tt.response == nil {
+					if err := r.Answer(r.ctx, tokenOf(request), strings.NewReader("SUCCESS")); err != nil {
+						t.Error(err)
+					}
+				}
 				return tt.response
 			})
 			r.create("one", customTemplate(""), types.StackStatusRollbackComplete)
 			if story := r.told("one"); !strings.Contains(story, tt.want) {
 				t.Errorf("the story lacks %q:\n%s", tt.want, story)
 			}
-			if got := seen(); tt.deletes != (len(got) == 2) {
-				t.Errorf("requests: %v; a Delete was wanted: %v", got, tt.deletes)
+			// Something may have been made: the provider is told to delete it, by its id or one that is made up.
+			got := seen()
+			if len(got) != 2 || got[1]["RequestType"] != "Delete" || got[1]["PhysicalResourceId"] == nil {
+				t.Fatalf("requests: %v; a Delete was wanted", got)
+			}
+			id := got[1]["PhysicalResourceId"].(string)
+			if given, _ := tt.response["PhysicalResourceId"].(string); tt.named && id != given || !tt.named && !strings.HasPrefix(id, "one-Provided-") {
+				t.Errorf("deleted %s", id)
 			}
 		})
 	}
 }
 
+func tokenOf(request map[string]any) string {
+	_, token, _ := strings.Cut(request["ResponseURL"].(string), stacks.CallbackPath)
+	return token
+}
+
 func TestCustomResourceThatNeverAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.provide(func(request map[string]any) map[string]any {
+	seen := r.provide(func(request map[string]any) map[string]any {
 		if request["RequestType"] == "Create" {
 			return map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "x", "RequestId": "of another", "Data": map[string]any{"Answer": ""}}
 		}
@@ -136,6 +157,83 @@ func TestCustomResourceThatNeverAnswers(t *testing.T) {
 	if story := r.told("one"); !strings.Contains(story, "CloudFormation did not receive a response from your Custom Resource.") {
 		t.Error(story)
 	}
+	if got := seen(); len(got) != 2 || got[1]["RequestType"] != "Delete" || !strings.HasPrefix(got[1]["PhysicalResourceId"].(string), "one-Provided-") {
+		t.Errorf("requests: %v", got)
+	}
+}
+
+// The provider of a resource that is given up, because another one failed, is told to delete what it makes: by the id that it answered with meanwhile, or one that is made up.
+func TestCustomResourceThatIsCancelled(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		r := newRig(t)
+		r.refuse("create Fails")
+		hold := make(chan struct{})
+		r.world.hold["Fails"] = hold
+		seen := r.provide(func(request map[string]any) map[string]any {
+			if request["RequestType"] == "Delete" {
+				return map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "whatever"}
+			}
+			if late { // it answers for another first: what waits does not take that
+				if err := r.answer(request, map[string]any{"Status": "SUCCESS", "PhysicalResourceId": "not this", "RequestId": "of another"}); err != nil {
+					t.Error(err)
+				}
+			}
+			close(hold)
+			return nil
+		})
+		r.create("one", strings.Replace(customTemplate(""), "Outputs:", "  Fails: {Type: AWS::Test::Thing}\nOutputs:", 1), types.StackStatusRollbackComplete)
+		if got := seen(); len(got) != 2 || got[1]["RequestType"] != "Delete" || !strings.HasPrefix(got[1]["PhysicalResourceId"].(string), "one-Provided-") {
+			t.Errorf("requests: %v", got)
+		}
+	}
+}
+
+// What a provider answers may be a secret: nothing of it is on record in clear.
+func TestAnswersAreSealed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	answered := make(chan struct{})
+	r.provide(func(request map[string]any) map[string]any {
+		defer close(answered)
+		body := `{"Status": "SUCCESS", "PhysicalResourceId": "x", "RequestId": "of another", "Data": {"Answer": "hunter2hunter2"}}`
+		if err := r.Answer(r.ctx, tokenOf(request), strings.NewReader(body)); err != nil {
+			t.Error(err)
+		}
+		return nil
+	})
+	if _, err := r.CreateStack(r.ctx, &cloudformation.CreateStackInput{StackName: aws.String("one"), TemplateBody: aws.String(customTemplate(""))}); err != nil {
+		t.Fatal(err)
+	}
+	<-answered
+	records, err := r.store.List(r.ctx, "cloudformation/callback", "", "", 0)
+	if err != nil || len(records) != 1 {
+		t.Fatalf("%d callbacks (%v)", len(records), err)
+	}
+	if bytes.Contains(records[0].Value, []byte("hunter2")) || bytes.Contains(records[0].Value, []byte("aHVudGVyMm")) {
+		t.Error("an answer is on record in clear")
+	}
+}
+
+// All signals of a crowd are taken.
+func TestManySignalsAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const crowd = 100
+	r.create("one", `{"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}, "Outputs": {"Url": {"Value": {"Ref": "Handle"}}}}`, types.StackStatusCreateComplete)
+	url := outputs(r.stack("one"))["Url"]
+	var all sync.WaitGroup
+	for i := range crowd {
+		all.Go(func() {
+			body := fmt.Sprintf(`{"Status": "SUCCESS", "UniqueId": "%d", "Data": "d", "Reason": "r"}`, i)
+			if err := r.Answer(r.ctx, url[strings.LastIndex(url, "/")+1:], strings.NewReader(body)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	r.update("one", fmt.Sprintf(`{"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+		"Wait": {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": 3, "Count": %d}}}}`, crowd), types.StackStatusUpdateComplete)
 }
 
 func TestNestedStacks(t *testing.T) {

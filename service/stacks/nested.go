@@ -69,10 +69,12 @@ var allCapabilities = []types.Capability{types.CapabilityCapabilityIam, types.Ca
 func (s *Service) createNested(ctx context.Context, c *resource.Change[nestedProperties]) (resource.Result, error) {
 	arn := c.PhysicalID
 	if arn == "" {
-		k, err := s.createStack(ctx, &cloudformation.CreateStackInput{
+		k, err := resource.Do(ctx, func(ctx context.Context, in *cloudformation.CreateStackInput) (*stack, error) {
+			return s.createStack(ctx, in, c.Stack.ID)
+		}, &cloudformation.CreateStackInput{
 			StackName: aws.String(nestedName(c)), TemplateURL: &c.Properties.TemplateURL, Parameters: c.Properties.parameters(), Tags: c.Properties.tags(),
 			Capabilities: allCapabilities, TimeoutInMinutes: c.Properties.TimeoutInMinutes, OnFailure: types.OnFailureDoNothing,
-		}, c.Stack.ID)
+		})
 		if err != nil {
 			return resource.Result{}, err
 		}
@@ -110,13 +112,51 @@ func (s *Service) awaitNested(ctx context.Context, c *resource.Change[nestedProp
 }
 
 func (s *Service) updateNested(ctx context.Context, c *resource.Change[nestedProperties]) (resource.Result, error) {
-	_, err := s.UpdateStack(ctx, &cloudformation.UpdateStackInput{
-		StackName: &c.PhysicalID, TemplateURL: &c.Properties.TemplateURL, Parameters: c.Properties.parameters(), Tags: c.Properties.tags(), Capabilities: allCapabilities,
-	})
-	if err != nil && message(err) != noUpdates {
+	ours, err := s.calm(ctx, c)
+	if err != nil {
 		return resource.Result{}, err
 	}
-	return s.awaitNested(ctx, c, c.PhysicalID, "UPDATE_COMPLETE", "CREATE_COMPLETE")
+	good := []string{"UPDATE_COMPLETE"}
+	if !ours {
+		_, err = resource.Do(ctx, s.UpdateStack, &cloudformation.UpdateStackInput{
+			StackName: &c.PhysicalID, TemplateURL: &c.Properties.TemplateURL, Parameters: c.Properties.parameters(), Tags: c.Properties.tags(), Capabilities: allCapabilities,
+			ClientRequestToken: &c.Token,
+		})
+		switch {
+		case err != nil && message(err) == noUpdates: // it may have gone back by itself
+			good = append(good, "CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+		case err != nil:
+			return resource.Result{}, err
+		}
+	}
+	return s.awaitNested(ctx, c, c.PhysicalID, good...)
+}
+
+// calm waits until nothing is being done to a nested stack. An update that its parent began and does not want any more
+// is cancelled. Ours reports that what is being done is this very change, begun before a restart: that is not waited for.
+func (s *Service) calm(ctx context.Context, c *resource.Change[nestedProperties]) (ours bool, err error) {
+	for {
+		k, _, err := s.find(ctx, c.PhysicalID, true)
+		if err != nil || k.Operation == "" {
+			return false, err
+		}
+		op, _, err := load[operation](ctx, s, KindOperation, k.key())
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			continue // it has just ended
+		case err != nil:
+			return false, err
+		case op.ClientToken == c.Token:
+			return true, nil
+		case op.Nested && op.Phase == phaseApply && !op.Create && !op.Cancel:
+			if err := s.cancel(ctx, k); err != nil && !isInvalid(err) {
+				return false, err
+			}
+		}
+		if err := c.Pause(ctx, time.Second); err != nil {
+			return false, err
+		}
+	}
 }
 
 func (s *Service) deleteNested(ctx context.Context, c *resource.Change[nestedProperties]) error {
@@ -124,19 +164,15 @@ func (s *Service) deleteNested(ctx context.Context, c *resource.Change[nestedPro
 	if err != nil || k.deleted() {
 		return nil
 	}
-	// One that is being worked on is let finish first.
-	for k.Operation != "" {
-		if err := c.Pause(ctx, time.Second); err != nil {
-			return err
-		}
-		if k, _, err = s.find(ctx, c.PhysicalID, true); err != nil {
+	if !strings.HasPrefix(k.Status, "CREATE_") { // a creation that is under way is given up
+		if _, err := s.calm(ctx, c); err != nil {
 			return err
 		}
 	}
-	if k.deleted() {
-		return nil
-	}
-	if _, err := s.startDelete(ctx, k, &cloudformation.DeleteStackInput{}); err != nil {
+	_, err = resource.Do(ctx, func(ctx context.Context, in *cloudformation.DeleteStackInput) (*struct{}, error) {
+		return nil, s.startDelete(ctx, k, in)
+	}, &cloudformation.DeleteStackInput{StackName: &c.PhysicalID})
+	if err != nil {
 		return err
 	}
 	for {

@@ -132,12 +132,12 @@ func (s *Service) locate(text string) (*s3.GetObjectInput, error) {
 	return in, nil
 }
 
-// prepare makes a target of a wish. K is the stack; one that does not exist yet has no Target.
+// prepare makes a target of a wish. K is the stack; one that does not exist yet has no target.
 func (s *Service) prepare(ctx context.Context, k *stack, w wish) (*prepared, error) {
 	var before *target
 	var err error
-	if k.Target != "" {
-		if before, err = s.target(ctx, k.ID, k.Target); err != nil {
+	if id := k.current(); id != "" {
+		if before, err = s.target(ctx, k.ID, id); err != nil {
 			return nil, err
 		}
 	}
@@ -157,9 +157,9 @@ func (s *Service) prepare(ctx context.Context, k *stack, w wish) (*prepared, err
 		if w.keepTags {
 			t.Tags = before.Tags
 		}
-		if t.RoleARN == "" {
-			t.RoleARN = before.RoleARN
-		}
+	}
+	if t.RoleARN == "" {
+		t.RoleARN = k.RoleARN
 	}
 	if !w.keepTags {
 		if t.Tags, err = checkTags(w.tags); err != nil {

@@ -25,7 +25,7 @@ import (
 //	KindOperation  <account>/<region>/<stack id>         what is being done to a stack
 //	kindExport     <account>/<region>/<export name>      an exported output
 //	kindImport     <account>/<region>/<export name>//<stack id>  that a stack imports it
-//	kindCallback   <SHA-256 of the token>                what a provider or a wait condition's signal is to answer to
+//	kindCallback   <SHA-256 of the token>                what a provider or a wait condition's signal is to answer to (sealed)
 const (
 	kindStack     = "cloudformation/stack"
 	kindName      = "cloudformation/name"
@@ -50,6 +50,7 @@ type stack struct {
 
 	Status, Reason string
 	Target         string `json:",omitempty"` // id: what it is; empty before its first success
+	Tried          string `json:",omitempty"` // id: what it is becoming, or failed to become
 	ChangeSet      string `json:",omitempty"` // ARN of the one that was executed last
 	Operation      string `json:",omitempty"` // id of the one under way
 
@@ -116,11 +117,13 @@ const (
 	doUpdate  = "update"
 )
 
-// A change is under way, or was cut off.
+// A change is under way, was cut off, or failed.
 type change struct {
+	Operation  string
 	Do         string
 	Token      string
 	To         state
+	From       *state `json:",omitempty"` // what a change that failed may have made of resourceRecord.Now
 	PhysicalID string `json:",omitempty"` // told by Initiated
 }
 
@@ -152,6 +155,7 @@ const (
 type operation struct {
 	ID, Stack, Account, Region string
 	Create                     bool // of a stack that was never complete
+	Nested                     bool `json:",omitempty"` // begun by the stack's parent
 	Phase                      string
 	Target                     string `json:",omitempty"` // id: what the stack is to become
 	Principal                  call.Principal
@@ -163,7 +167,7 @@ type operation struct {
 	Force                      bool      `json:",omitempty"` // DeleteStack: what cannot be deleted is left
 	Skip                       []string  `json:",omitempty"` // ContinueUpdateRollback
 	RolledBack                 bool      `json:",omitempty"` // cleanup follows a rollback
-	Cancel                     bool      `json:",omitempty"` // CancelUpdateStack
+	Cancel                     bool      `json:",omitempty"` // CancelUpdateStack; DeleteStack of a stack that is being created
 	Deadline                   time.Time `json:",omitzero"`
 }
 
@@ -213,6 +217,15 @@ func (s *stack) arn() string {
 
 func (c *changeSet) arn(s *stack) string {
 	return arn.New("cloudformation", s.Region, s.Account, "changeSet/"+c.Name+"/"+c.ID).String()
+}
+
+// current is the id of the target that the stack is shown with: what it is, or what it failed to become if it
+// was left so. Empty for a stack in review.
+func (k *stack) current() string {
+	if k.Target == "" || k.Status == "UPDATE_FAILED" {
+		return k.Tried
+	}
+	return k.Target
 }
 
 // deleted reports whether the stack can be reached by its ARN only.
@@ -380,7 +393,7 @@ func (s *Service) edit(ctx context.Context, key string, change func(k *stack, b 
 		if err == nil {
 			return k, nil
 		}
-		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrExists) {
+		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrNotFound) {
 			return nil, fmt.Errorf("write stack %s: %w", k.Name, err)
 		}
 	}

@@ -61,13 +61,18 @@ func (x *execution) deleteAll(ctx context.Context, retain func(*resourceRecord) 
 	})
 }
 
-// needs is what a resource needed when it was made, or was being made.
+// needs is what a resource needed when it was made, or was being made, and what it replaced needed.
+// After updates that failed that may lead round in a circle.
 func (x *execution) needs(id string) []string {
 	rec := x.records[id]
+	out := slices.Clone(rec.Now.DependsOn)
 	if rec.Change != nil {
-		return append(slices.Clone(rec.Now.DependsOn), rec.Change.To.DependsOn...)
+		out = append(out, rec.Change.To.DependsOn...)
 	}
-	return rec.Now.DependsOn
+	for _, was := range rec.Leftover {
+		out = append(out, was.DependsOn...)
+	}
+	return out
 }
 
 // deleteOne deletes what a logical resource stands for now, half-made things included.
@@ -117,15 +122,7 @@ func (x *execution) destroy(ctx context.Context, rec *resourceRecord, was state)
 	if !ok {
 		return words("Unrecognized resource types: [%s]", was.Type)
 	}
-	token, err := x.s.newID()
-	if err != nil {
-		return err
-	}
-	in, err := x.input(ctx, t, rec, was, token)
-	if err != nil {
-		// A secret that is gone must not keep what was made with it.
-		in.Raw = was.Properties
-	}
+	in := x.input(rec, was, x.known(ctx, t, was), x.token("delete", rec.LogicalID, was.PhysicalID))
 	in.PhysicalID, in.Attributes = was.PhysicalID, was.Attributes
 	return t.Delete(ctx, in)
 }
@@ -219,7 +216,7 @@ func (x *execution) cleanUp(ctx context.Context) error {
 		if keeps[id] && !rec.Fresh {
 			return nil
 		}
-		retain := rec.Now.Deletion == "Retain" || rec.Now.Deletion == "RetainExceptOnCreate" && !rec.Fresh
+		retain := rec.Now.Deletion == "Retain" && !(rec.Fresh && x.op.RetainExceptOnCreate) || rec.Now.Deletion == "RetainExceptOnCreate" && !rec.Fresh
 		_ = x.deleteOne(ctx, rec, retain) // its event tells; what it needs goes all the same
 		return ctx.Err()
 	})
@@ -243,8 +240,12 @@ func (x *execution) cleanUp(ctx context.Context) error {
 		}
 		x.end(k, b)
 		if x.op.RolledBack {
-			if x.op.Target != k.Target {
-				b.Delete(kindTarget, targetKey(k.ID, x.op.Target))
+			if k.Tried != "" {
+				b.Delete(kindTarget, targetKey(k.ID, k.Tried))
+				k.Tried = ""
+			}
+			if x.want != nil {
+				k.Parameters = x.want.shown
 			}
 			return x.status(k, b, "UPDATE_ROLLBACK_COMPLETE", "")
 		}
@@ -301,7 +302,7 @@ func (s *Service) bury(ctx context.Context, k *stack, b *store.Batch, op *operat
 		return err
 	}
 	for _, r := range targets {
-		if r.Key != targetKey(k.ID, k.Target) {
+		if r.Key != targetKey(k.ID, k.current()) {
 			b.Delete(kindTarget, r.Key)
 			continue
 		}

@@ -124,7 +124,7 @@ func (w *world) thing() resource.Type {
 				return resource.Result{}, fmt.Errorf("thing %s exists", id)
 			}
 			w.things[id] = thing{c.LogicalID, c.Properties.Color, c.Token}
-			return result(id, c), nil
+			return result(id, c), w.refuse["made "+c.LogicalID] // made, and of no use
 		},
 		Update: func(ctx context.Context, c *change) (resource.Result, error) {
 			if err := w.refusal("update", c.LogicalID); err != nil {
@@ -141,7 +141,7 @@ func (w *world) thing() resource.Type {
 			}
 			have.Color = c.Properties.Color
 			w.things[c.PhysicalID] = have
-			return result(c.PhysicalID, c), nil
+			return result(c.PhysicalID, c), w.refuse["changed "+c.LogicalID]
 		},
 		Delete: func(ctx context.Context, c *change) error {
 			if err := w.refusal("delete", c.LogicalID); err != nil {
@@ -159,6 +159,29 @@ func (w *world) thing() resource.Type {
 				return c.Properties.ThingName, nil
 			}
 			return "", nil
+		},
+	})
+}
+
+// spot is a type whose things go by the same name wherever they are: AWS::Test::Spot.
+func (w *world) spot() resource.Type {
+	type properties struct {
+		Place string `cfn:"replace"`
+		Color string
+	}
+	put := func(_ context.Context, c *resource.Change[properties]) (resource.Result, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.things[c.Properties.Place+"/spot"] = thing{c.Properties.Place, c.Properties.Color, c.Token}
+		return resource.Result{PhysicalID: "spot"}, nil
+	}
+	return resource.Define(resource.Spec[properties]{
+		Name: "AWS::Test::Spot", Create: put, Update: put,
+		Delete: func(_ context.Context, c *resource.Change[properties]) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			delete(w.things, c.Properties.Place+"/spot")
+			return nil
 		},
 	})
 }
@@ -208,6 +231,11 @@ func (w *world) Invoke(_ context.Context, in *lambda.InvokeInput) (*lambda.Invok
 
 // Resolve answers dynamic references.
 func (w *world) Resolve(_ context.Context, service, reference string) (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.refuse["resolve "+reference]; err != nil {
+		return "", err
+	}
 	return "resolved-" + service + "-" + reference, nil
 }
 
@@ -248,7 +276,7 @@ func startRig(t testing.TB, s store.Store, w *world) *rig {
 func idleRig(t testing.TB, s store.Store, w *world) *rig {
 	t.Helper()
 	service, err := stacks.New(stacks.Config{
-		Store: s, Sealer: sealer(), Objects: w, Functions: w, Values: w, Types: []resource.Type{w.thing(), w.role()}, Endpoint: "http://127.0.0.1:4566",
+		Store: s, Sealer: sealer(), Objects: w, Functions: w, Values: w, Types: []resource.Type{w.thing(), w.role(), w.spot()}, Endpoint: "http://127.0.0.1:4566",
 		Gate: func(ctx context.Context, _ any) (context.Context, error) { return ctx, nil }, Now: time.Now, Rand: rand.Reader,
 	})
 	if err != nil {

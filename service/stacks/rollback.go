@@ -2,11 +2,13 @@ package stacks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"countersign/service/stacks/resource"
 	"countersign/store"
 )
 
@@ -30,6 +32,7 @@ func (x *execution) rollBack(ctx context.Context) error {
 	if len(failed) > 0 {
 		return x.commit(ctx, func(k *stack, b *store.Batch) error {
 			x.end(k, b)
+			maps.DeleteFunc(failed, func(_ string, err error) bool { return errors.Is(err, errSkipped) })
 			return x.status(k, b, "UPDATE_ROLLBACK_FAILED", fmt.Sprintf("The following resource(s) failed to update: [%s]. ", strings.Join(slices.Sorted(maps.Keys(failed)), ", ")))
 		})
 	}
@@ -47,27 +50,32 @@ func (x *execution) restore(ctx context.Context, rec *resourceRecord) error {
 	if before == nil {
 		return nil // untouched, or new: the clean-up's matter
 	}
-	if slices.Contains(x.op.Skip, rec.LogicalID) {
-		return x.restored(ctx, rec, *before, nil, nil)
+	skip := slices.Contains(x.op.Skip, rec.LogicalID)
+	new, err := x.leftBy(ctx, rec) // what goes: made in the place of what was
+	if err != nil && !skip {
+		return err
 	}
-	attempted := rec.Now // what is there now
-	c := rec.Change      // what failed, or was cut off
-	if c != nil && c.Do == doUpdate {
-		attempted.Properties, attempted.Tags, attempted.Name = c.To.Properties, c.To.Tags, c.To.Name
-	}
-	if rec.Now.PhysicalID != before.PhysicalID {
-		// It had been replaced: the old one still exists, the new one goes.
-		return x.restored(ctx, rec, *before, []state{rec.Now}, x.event(rec, "UPDATE_COMPLETE", ""))
-	}
-	if c != nil && c.Do == doReplace {
-		left, err := x.leftBy(ctx, rec)
-		if err != nil {
-			return err
+	attempted := rec.Now
+	old := slices.IndexFunc(rec.Leftover, before.is)
+	if old >= 0 {
+		// It had been replaced: the old one still exists.
+		attempted = rec.Leftover[old]
+		new = append(new, rec.Now)
+	} else if c := rec.Change; c != nil && c.Do == doUpdate {
+		// Nobody knows how far it came.
+		for _, s := range []*state{&c.To, c.From} {
+			if s != nil && needsRestoring(*s, *before) {
+				attempted.Properties, attempted.Tags, attempted.Name = s.Properties, s.Tags, s.Name
+				break
+			}
 		}
-		return x.restored(ctx, rec, *before, left, x.event(rec, "UPDATE_COMPLETE", ""))
 	}
-	if !needsRestoring(attempted, *before) {
-		return x.restored(ctx, rec, *before, nil, nil)
+	if skip || !needsRestoring(attempted, *before) {
+		var e *event
+		if len(new) > 0 || rec.Change != nil && rec.Change.Do == doReplace {
+			e = x.event(rec, "UPDATE_COMPLETE", "")
+		}
+		return x.restored(ctx, rec, *before, new, e)
 	}
 	if err := x.note(ctx, rec, "UPDATE_IN_PROGRESS", ""); err != nil {
 		return err
@@ -82,8 +90,14 @@ func (x *execution) restore(ctx context.Context, rec *resourceRecord) error {
 		}
 		return err
 	}
-	return x.restored(ctx, rec, made, nil, x.event(rec, "UPDATE_COMPLETE", ""))
+	if made.PhysicalID != before.PhysicalID {
+		new = append(new, attempted) // another one answers for it from now on
+	}
+	return x.restored(ctx, rec, made, new, x.event(rec, "UPDATE_COMPLETE", ""))
 }
+
+// is reports whether both are the same thing in the world, if perhaps at different times.
+func (s *state) is(other state) bool { return s.PhysicalID == other.PhysicalID && s.Type == other.Type }
 
 // needsRestoring reports whether the resource itself was changed, not only what is kept of it.
 func needsRestoring(now, before state) bool {
@@ -96,17 +110,12 @@ func (x *execution) revert(ctx context.Context, rec *resourceRecord, attempted, 
 	if !ok || !t.Updates {
 		return state{}, words("%s cannot be changed back", before.Type)
 	}
-	token, err := x.s.newID()
+	raw, err := x.raw(ctx, t, before)
 	if err != nil {
 		return state{}, err
 	}
-	in, err := x.input(ctx, t, rec, before, token)
-	if err != nil {
-		return state{}, err
-	}
-	if in.OldRaw, err = x.raw(ctx, t, attempted); err != nil {
-		return state{}, err
-	}
+	in := x.input(rec, before, raw, x.token("revert", rec.LogicalID, before.PhysicalID))
+	in.OldRaw = x.known(ctx, t, attempted)
 	in.PhysicalID, in.Attributes, in.OldTags = before.PhysicalID, before.Attributes, attempted.Tags
 	out, err := t.Update(ctx, in)
 	if err != nil {
@@ -125,11 +134,13 @@ func (x *execution) restored(ctx context.Context, rec *resourceRecord, was state
 	next := *rec
 	next.Type, next.Now, next.Before, next.Change = was.Type, was, nil, nil
 	next.Status, next.Reason, next.Updated = "UPDATE_COMPLETE", "", x.s.Now().UTC()
-	next.Leftover = slices.DeleteFunc(slices.Clone(rec.Leftover), func(s state) bool { return s.PhysicalID == was.PhysicalID && s.Type == was.Type })
-	for _, s := range made {
-		if s.PhysicalID != "" && s.PhysicalID != was.PhysicalID {
-			next.Leftover = append(next.Leftover, s)
-		}
+	next.Leftover = slices.Clone(rec.Leftover)
+	if old := slices.IndexFunc(rec.Leftover, rec.Before.is); old >= 0 {
+		next.Leftover = slices.Delete(next.Leftover, old, old+1) // the first: what replaced it later may go by the same name elsewhere
+	}
+	next.Leftover = append(next.Leftover, made...)
+	for i := range next.Leftover {
+		next.Leftover[i].UpdateReplace = "" // it keeps what an update replaces, not what a rollback does
 	}
 	if e == nil {
 		return x.record(ctx, rec, &next)
@@ -151,11 +162,13 @@ func (x *execution) leftBy(ctx context.Context, rec *resourceRecord) ([]state, e
 		if !ok {
 			return nil, nil
 		}
-		in, err := x.input(ctx, t, rec, made, c.Token)
-		if err != nil {
+		var err error
+		var property *resource.PropertyError
+		made.PhysicalID, err = t.Find(ctx, x.input(rec, made, x.known(ctx, t, made), c.Token))
+		switch {
+		case errors.As(err, &property):
 			return nil, nil // it never came to be called with these properties
-		}
-		if made.PhysicalID, err = t.Find(ctx, in); err != nil {
+		case err != nil:
 			return nil, fmt.Errorf("look for what the creation of %s left: %w", rec.LogicalID, err)
 		}
 	}

@@ -166,6 +166,15 @@ func (x *execution) commit(ctx context.Context, change func(k *stack, b *store.B
 		if k.Operation != x.op.ID {
 			return fmt.Errorf("stack %s is in the hands of operation %s, not %s", k.Name, k.Operation, x.op.ID)
 		}
+		if k.Status == "DELETE_IN_PROGRESS" && x.op.Phase != phaseDelete { // DeleteStack took over: takeOver
+			op, _, err := load[operation](ctx, x.s, KindOperation, x.op.key())
+			if err != nil {
+				return err
+			}
+			x.op = op
+			x.phase(b, phaseDelete)
+			return nil
+		}
 		return change(k, b)
 	})
 	if err == nil {

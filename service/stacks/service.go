@@ -73,8 +73,9 @@ type Config struct {
 type Service struct {
 	Config
 	types map[string]resource.Type
-	rand  sync.Mutex   // of Config.Rand
-	ticks atomic.Int64 // of the last event
+	rand  sync.Mutex     // of Config.Rand
+	ticks atomic.Int64   // of the last event
+	turns [16]sync.Mutex // of those who write callbacks, by key
 }
 
 // New builds a Service. Two types of one name are a bug.

@@ -1,6 +1,7 @@
 package stacks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// start begins an operation on a stack: op, what check does to the stack, and the
-// first event are one commit. Op.Phase is phaseApply unless it is set.
-func (s *Service) start(ctx context.Context, k *stack, op *operation, check func(k *stack, b *store.Batch) error) (*stack, error) {
-	if err := s.prime(ctx, k, op); err != nil {
+// start begins an operation on a stack that nothing is being done to: op, what check does to the stack, and the
+// first event are one commit. Op.Phase is phaseApply unless it is set. Role is whom the operation acts as; empty: the caller.
+func (s *Service) start(ctx context.Context, k *stack, op *operation, role string, check func(k *stack, b *store.Batch) error) (*stack, error) {
+	if err := s.prime(ctx, k, op, role); err != nil {
 		return nil, err
 	}
 	k, err := s.edit(ctx, k.key(), func(k *stack, b *store.Batch) error {
@@ -29,6 +30,7 @@ func (s *Service) start(ctx context.Context, k *stack, op *operation, check func
 		if err := check(k, b); err != nil {
 			return err
 		}
+		k.RoleARN = role
 		return s.launch(k, b, op)
 	})
 	if err == nil {
@@ -56,28 +58,20 @@ func (s *Service) linger(ctx context.Context, op *operation) {
 }
 
 // prime fills in what every operation has.
-func (s *Service) prime(ctx context.Context, k *stack, op *operation) error {
-	c := call.From(ctx)
-	op.Stack, op.Account, op.Region, op.Principal = k.ID, k.Account, k.Region, c.Principal
+func (s *Service) prime(ctx context.Context, k *stack, op *operation, role string) (err error) {
+	op.Stack, op.Account, op.Region, op.Principal = k.ID, k.Account, k.Region, call.From(ctx).Principal
+	op.Nested = nested(ctx)
 	if op.Phase == "" {
 		op.Phase = phaseApply
 	}
-	var err error
-	if op.ID, err = s.newID(); err != nil {
+	if op.ID, err = s.newID(); err != nil || role == "" {
 		return err
 	}
-	role := k.RoleARN
-	if op.Target != "" {
-		t, err := s.target(ctx, k.ID, op.Target)
-		if err != nil {
-			return err
-		}
-		role = t.RoleARN
+	if s.Roles == nil {
+		return notBuilt("RoleARN")
 	}
-	if role != "" && s.Roles != nil {
-		if op.Principal, err = s.Roles(ctx, role); err != nil {
-			return invalid("Role %s is invalid or cannot be assumed", role)
-		}
+	if op.Principal, err = s.Roles(ctx, role); err != nil {
+		return invalid("Role %s is invalid or cannot be assumed", role)
 	}
 	return nil
 }
@@ -87,6 +81,12 @@ func (s *Service) launch(k *stack, b *store.Batch, op *operation) error {
 	k.Operation, k.Reason = op.ID, "User Initiated"
 	if k.TimeoutMinutes > 0 && op.Create {
 		op.Deadline = s.Now().Add(time.Duration(k.TimeoutMinutes) * time.Minute)
+	}
+	if op.Phase == phaseApply {
+		if k.Tried != "" {
+			b.Delete(kindTarget, targetKey(k.ID, k.Tried)) // it failed, and was left so
+		}
+		k.Tried = op.Target
 	}
 	switch {
 	case op.Phase == phaseDelete:
@@ -150,23 +150,21 @@ func (s *Service) createStack(ctx context.Context, in *cloudformation.CreateStac
 	k.TimeoutMinutes, k.DisableRollback = aws.ToInt32(in.TimeoutInMinutes), op.DisableRollback
 	k.TerminationProtection = aws.ToBool(in.EnableTerminationProtection)
 	k.Parameters, k.Tags, k.Capabilities, k.Description = p.shown, p.target.Tags, p.target.Capabilities, p.template.Description
-	if k.Parent = parent; parent != "" {
-		k.Root = parent
+	if parent != "" {
+		above, _, err := s.find(ctx, parent, false)
+		if err != nil {
+			return nil, err
+		}
+		k.Parent, k.Root = parent, cmp.Or(above.Root, parent)
 	}
 	b := new(store.Batch)
 	if err := s.putTarget(b, k.ID, p.target); err != nil {
 		return nil, err
 	}
-	// The operation needs the target on record to be primed.
-	op.Stack, op.Account, op.Region, op.Principal, op.Phase = k.ID, k.Account, k.Region, call.From(ctx).Principal, phaseApply
-	if op.ID, err = s.newID(); err != nil {
+	if err := s.prime(ctx, k, &op, p.target.RoleARN); err != nil {
 		return nil, err
 	}
-	if p.target.RoleARN != "" {
-		if op.Principal, err = s.Roles(ctx, p.target.RoleARN); err != nil {
-			return nil, invalid("Role %s is invalid or cannot be assumed", p.target.RoleARN)
-		}
-	}
+	k.RoleARN = p.target.RoleARN
 	if err := s.launch(k, b, &op); err != nil {
 		return nil, err
 	}
@@ -225,24 +223,20 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 	} else if same {
 		return nil, invalid(noUpdates)
 	}
-	b := new(store.Batch)
-	if err := s.putTarget(b, k.ID, p.target); err != nil {
-		return nil, err
-	}
-	if _, err := s.Store.Commit(ctx, b); err != nil {
-		return nil, fmt.Errorf("write the template of stack %s: %w", k.Name, err)
-	}
 	was := k.Target
 	rollback := in.DeploymentConfig != nil && aws.ToBool(in.DeploymentConfig.DisableRollback)
 	op := operation{
 		Target: p.target.ID, ClientToken: aws.ToString(in.ClientRequestToken), DisableRollback: aws.ToBool(in.DisableRollback) || rollback,
 		RetainExceptOnCreate: aws.ToBool(in.RetainExceptOnCreate),
 	}
-	k, err = s.start(ctx, k, &op, func(k *stack, _ *store.Batch) error {
-		if !slices.Contains(settledStates, k.Status) || k.Target != was {
+	k, err = s.start(ctx, k, &op, p.target.RoleARN, func(k *stack, b *store.Batch) error {
+		if !slices.Contains(settledStates, k.Status) {
 			return cannotUpdate(k.arn(), k.Status)
 		}
-		return nil
+		if k.Target != was {
+			return invalid("Stack:%s was changed by another call meanwhile; update it again", k.arn())
+		}
+		return s.putTarget(b, k.ID, p.target)
 	})
 	if err != nil {
 		return nil, err
@@ -250,52 +244,84 @@ func (s *Service) UpdateStack(ctx context.Context, in *cloudformation.UpdateStac
 	return &cloudformation.UpdateStackOutput{StackId: aws.String(k.arn())}, nil
 }
 
-// DeleteStack begins to delete a stack. A name that no stack has is a success.
+// DeleteStack begins to delete a stack. A name that no stack has is a success, and so is a
+// stack that is being deleted. One that is still being created is given up.
 func (s *Service) DeleteStack(ctx context.Context, in *cloudformation.DeleteStackInput) (*cloudformation.DeleteStackOutput, error) {
 	k, _, err := s.find(ctx, aws.ToString(in.StackName), true)
-	if isInvalid(err) && !strings.HasPrefix(message(err), "\"") || err == nil && k.deleted() {
+	if isInvalid(err) && !strings.HasPrefix(message(err), "\"") {
 		return &cloudformation.DeleteStackOutput{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if k.TerminationProtection {
-		return nil, invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", k.Name)
+	if err := s.startDelete(ctx, k, in); err != nil {
+		return nil, err
 	}
-	if len(in.RetainResources) > 0 && k.Status != "DELETE_FAILED" {
-		return nil, invalid("Invalid operation on stack [%s]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.", k.arn())
-	}
-	return s.startDelete(ctx, k, in)
+	return &cloudformation.DeleteStackOutput{}, nil
 }
 
-func (s *Service) startDelete(ctx context.Context, k *stack, in *cloudformation.DeleteStackInput) (*cloudformation.DeleteStackOutput, error) {
-	if k.Status == review {
-		_, err := s.edit(ctx, k.key(), func(k *stack, b *store.Batch) error {
-			if k.Status != review || k.Operation != "" {
-				return cannotUpdate(k.arn(), k.Status)
-			}
-			return s.bury(ctx, k, b, nil)
-		})
-		return &cloudformation.DeleteStackOutput{}, err
-	}
-	op := operation{
+// errNothing ends an edit that has nothing to write.
+var errNothing = errors.New("nothing to do")
+
+func (s *Service) startDelete(ctx context.Context, k *stack, in *cloudformation.DeleteStackInput) error {
+	role := cmp.Or(aws.ToString(in.RoleARN), k.RoleARN)
+	op := &operation{
 		Phase: phaseDelete, ClientToken: aws.ToString(in.ClientRequestToken), Retain: in.RetainResources, Force: in.DeletionMode == types.DeletionModeForceDeleteStack,
 	}
-	if k.Status == "DELETE_IN_PROGRESS" {
-		return &cloudformation.DeleteStackOutput{}, nil
+	if k.Status != review && !k.deleted() {
+		if err := s.prime(ctx, k, op, role); err != nil {
+			return err
+		}
 	}
-	_, err := s.start(ctx, k, &op, func(k *stack, b *store.Batch) error {
+	_, err := s.edit(ctx, k.key(), func(k *stack, b *store.Batch) error {
+		switch {
+		case k.deleted(), k.Status == "DELETE_IN_PROGRESS":
+			return errNothing
+		case k.TerminationProtection:
+			return invalid("Stack [%s] cannot be deleted while TerminationProtection is enabled", k.Name)
+		case len(in.RetainResources) > 0 && k.Status != "DELETE_FAILED":
+			return invalid("Invalid operation on stack [%s]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.", k.arn())
+		case k.Status == review:
+			return s.bury(ctx, k, b, nil)
+		case op.ID == "": // it was in review
+			return cannotUpdate(k.arn(), k.Status)
+		case k.Operation != "":
+			return s.takeOver(ctx, k, b, op)
+		}
 		for _, id := range in.RetainResources {
 			if _, err := s.Store.Get(ctx, kindResource, resourceKey(k.ID, id)); errors.Is(err, store.ErrNotFound) {
 				return invalid("The specified resources to retain must be in a valid state. Resource %s does not exist", id)
 			}
 		}
-		return nil
+		k.RoleARN = role
+		return s.launch(k, b, op)
 	})
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, errNothing):
+		return nil
+	case err != nil:
+		return err
+	case op.ID != "":
+		s.linger(ctx, op)
 	}
-	return &cloudformation.DeleteStackOutput{}, nil
+	return nil
+}
+
+// takeOver makes the creation of a stack that is under way its deletion: what carries it out gives
+// up, and goes on with the deletion at its next commit (execution.commit).
+func (s *Service) takeOver(ctx context.Context, k *stack, b *store.Batch, op *operation) error {
+	now, revision, err := load[operation](ctx, s, KindOperation, k.key())
+	if err != nil {
+		return fmt.Errorf("read the operation of stack %s: %w", k.Name, err)
+	}
+	if !now.Create {
+		return invalid("Stack [%s] cannot be deleted while in status %s", k.arn(), k.Status)
+	}
+	now.Cancel, now.Force, now.Principal, now.ClientToken = true, op.Force, op.Principal, op.ClientToken
+	op.ID = now.ID
+	k.Status, k.Reason = "DELETE_IN_PROGRESS", "User Initiated"
+	b.Replace(KindOperation, k.key(), encode(now), revision)
+	return s.stackEvent(b, k, now, k.Reason)
 }
 
 // UpdateTerminationProtection sets whether DeleteStack is refused.
@@ -326,7 +352,7 @@ func (s *Service) RollbackStack(ctx context.Context, in *cloudformation.Rollback
 	op := operation{
 		Phase: phaseRollback, Create: k.Target == "", ClientToken: aws.ToString(in.ClientRequestToken), RetainExceptOnCreate: aws.ToBool(in.RetainExceptOnCreate),
 	}
-	k, err = s.start(ctx, k, &op, func(k *stack, _ *store.Batch) error {
+	k, err = s.start(ctx, k, &op, cmp.Or(aws.ToString(in.RoleARN), k.RoleARN), func(k *stack, _ *store.Batch) error {
 		if k.Status != "CREATE_FAILED" && k.Status != "UPDATE_FAILED" {
 			return invalid("Stack:%s is in %s state and can not be rolled back: it must be CREATE_FAILED or UPDATE_FAILED.", k.arn(), k.Status)
 		}
@@ -345,7 +371,7 @@ func (s *Service) ContinueUpdateRollback(ctx context.Context, in *cloudformation
 		return nil, err
 	}
 	op := operation{Phase: phaseRollback, ClientToken: aws.ToString(in.ClientRequestToken), Skip: in.ResourcesToSkip}
-	_, err = s.start(ctx, k, &op, func(k *stack, _ *store.Batch) error {
+	_, err = s.start(ctx, k, &op, cmp.Or(aws.ToString(in.RoleARN), k.RoleARN), func(k *stack, _ *store.Batch) error {
 		if k.Status != "UPDATE_ROLLBACK_FAILED" {
 			return invalid("Stack:%s is in %s state and can not continue its rollback: it must be UPDATE_ROLLBACK_FAILED.", k.arn(), k.Status)
 		}
@@ -368,28 +394,35 @@ func (s *Service) CancelUpdateStack(ctx context.Context, in *cloudformation.Canc
 	if err != nil {
 		return nil, err
 	}
-	refused := func() error {
-		return invalid("CancelUpdateStack cannot be called from current stack status")
-	}
 	if k.Status != "UPDATE_IN_PROGRESS" {
-		return nil, refused()
+		return nil, errNotCancelled
 	}
+	if err := s.cancel(ctx, k); err != nil {
+		return nil, err
+	}
+	return &cloudformation.CancelUpdateStackOutput{}, nil
+}
+
+var errNotCancelled = invalid("CancelUpdateStack cannot be called from current stack status")
+
+// cancel makes an update give up, if it has not come too far.
+func (s *Service) cancel(ctx context.Context, k *stack) error {
 	for range attempts {
 		op, revision, err := load[operation](ctx, s, KindOperation, k.key())
 		if errors.Is(err, store.ErrNotFound) || err == nil && op.Phase != phaseApply {
-			return nil, refused()
+			return errNotCancelled
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		op.Cancel = true
 		_, err = s.Store.Commit(ctx, new(store.Batch).Replace(KindOperation, k.key(), encode(op), revision))
 		if err == nil {
-			return &cloudformation.CancelUpdateStackOutput{}, nil
+			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
-			return nil, fmt.Errorf("cancel the update of stack %s: %w", k.Name, err)
+			return fmt.Errorf("cancel the update of stack %s: %w", k.Name, err)
 		}
 	}
-	return nil, refused()
+	return errNotCancelled
 }

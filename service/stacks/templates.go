@@ -53,21 +53,7 @@ func (s *Service) templateOf(ctx context.Context, in *cloudformation.GetTemplate
 	if err != nil {
 		return nil, "", err
 	}
-	if k.Target != "" {
-		return k, k.Target, nil
-	}
-	// A stack that was never complete shows what it is to become.
-	if op, _, err := load[operation](ctx, s, KindOperation, k.key()); err == nil && op.Target != "" {
-		return k, op.Target, nil
-	}
-	list, err := s.Store.List(ctx, kindTarget, k.ID+"/", "", 1)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(list) == 0 || k.Status == review {
-		return k, "", nil
-	}
-	return k, list[0].Key[len(k.ID)+1:], nil
+	return k, k.current(), nil
 }
 
 // ValidateTemplate checks a template's form, and tells what it asks for. Properties of

@@ -14,7 +14,8 @@ const parallel = 24
 // walk does every node when all that it needs has been done, side by side where
 // that allows it. After a failure nothing new is begun when stop is true; otherwise only what needs the failed
 // node is left out. The answer has the error of every node that was not done.
-// Needs that are no nodes count as done; a cycle is left out whole.
+// Needs that are no nodes count as done. A circle is left out whole when stop is true; otherwise it is
+// broken somewhere, for no order is right.
 func walk(ctx context.Context, nodes []string, needs func(string) []string, stop bool, do func(context.Context, string) error) map[string]error {
 	waiting := make(map[string]int, len(nodes)) // how many needs are not done
 	for _, n := range nodes {
@@ -53,6 +54,12 @@ func walk(ctx context.Context, nodes []string, needs func(string) []string, stop
 			go func() { results <- result{n, do(ctx, n)} }()
 		}
 		if running == 0 {
+			if !stop && ctx.Err() == nil {
+				if n, stuck := inCircle(nodes, waiting, needed, failed); stuck {
+					ready = append(ready, n)
+					continue
+				}
+			}
 			break
 		}
 		r := <-results
@@ -63,6 +70,9 @@ func walk(ctx context.Context, nodes []string, needs func(string) []string, stop
 			continue
 		}
 		for _, n := range needed[r.node] {
+			if _, still := waiting[n]; !still {
+				continue // a circle was broken there
+			}
 			if waiting[n]--; waiting[n] == 0 {
 				ready = append(ready, n)
 			}
@@ -72,6 +82,29 @@ func walk(ctx context.Context, nodes []string, needs func(string) []string, stop
 		failed[n] = errSkipped
 	}
 	return failed
+}
+
+// inCircle finds a node that waits though nothing that it needs, at any remove, has failed.
+func inCircle(nodes []string, waiting map[string]int, needed map[string][]string, failed map[string]error) (string, bool) {
+	blocked := map[string]bool{}
+	var block func(n string)
+	block = func(n string) {
+		for _, m := range needed[n] {
+			if !blocked[m] {
+				blocked[m] = true
+				block(m)
+			}
+		}
+	}
+	for n := range failed {
+		block(n)
+	}
+	for _, n := range nodes {
+		if _, waits := waiting[n]; waits && !blocked[n] {
+			return n, true
+		}
+	}
+	return "", false
 }
 
 // reversed turns needs round: what must be gone before a node is.
